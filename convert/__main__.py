@@ -1,0 +1,169 @@
+"""`make convert`: what training made → `models/svm.npz` and `models/manifest.json`.
+
+Before anything is written the arrays are run by the device's own code over the whole validation
+set and compared with scikit-learn: the same label for every mesh, probabilities within 1e-5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import platform
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convert.wheels import table
+from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST
+from edge.classify.svm import ARRAYS, SupportVectorMachine
+from edge.errors import EdgeError, SetupError
+from edge.features import FEATURES
+from edge.types import CLASSES
+
+TOLERANCE = 1e-5
+"""Largest difference of a probability from scikit-learn's."""
+LIMIT = 3_000_000
+"""Bytes that the shipped file may have."""
+_PACKAGES = ("numpy", "scikit-learn", "ai-edge-litert", "opencv-python-headless")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Convert one trained SVM; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m convert", description=__doc__)
+    parser.add_argument("--trained", type=Path, default=Path("build/train/svm.npz"))
+    parser.add_argument("--models", type=Path, default=DEFAULT_DIR, help="where the bundle goes")
+    options = parser.parse_args(arguments)
+    try:
+        convert(options.trained, options.models)
+    except EdgeError as error:
+        print(f"convert: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def convert(trained: Path, models: Path) -> None:
+    """Write `svm.npz` and the manifest into `models`, if they agree with scikit-learn.
+
+    Raises SetupError otherwise, and leaves the bundle that was there.
+    """
+    try:
+        with np.load(trained, allow_pickle=False) as file:
+            description = json.loads(str(file["description"]))
+            arrays = {name: _plain(file[f"array_{name}"]) for name in ARRAYS}
+            landmarks = file["validation_landmarks"]
+            expected = file["validation_probabilities"]
+    except FileNotFoundError:
+        raise SetupError(f"{trained} is missing: run `make train DATA=…` first") from None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise SetupError(f"{trained}: not what training writes: {error}") from None
+    if description["classes"] != list(CLASSES):
+        raise SetupError(f"{trained}: trained on other classes: {description['classes']}")
+
+    feature = FEATURES[description["feature"]]
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=models) as temporary:
+            path = Path(temporary) / "svm.npz"
+            np.savez_compressed(path, **arrays)
+            parity = compare(path, description["feature"], landmarks, expected)
+            size = path.stat().st_size
+            if size > LIMIT:
+                raise SetupError(f"svm.npz would have {size:,} bytes; allowed are {LIMIT:,}")
+            data = path.read_bytes()
+            path.replace(models / "svm.npz")
+    except OSError as error:
+        raise SetupError(f"{models}: cannot be written: {error.strerror or error}") from None
+    manifest = {
+        "format": FORMAT,
+        "classes": list(CLASSES),
+        "networks": {m.file: m.sha256 for m in table() if m.file.endswith(".tflite")},
+        "models": {
+            "svm": {
+                "file": "svm.npz",
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "bytes": size,
+                "feature": {
+                    "name": description["feature"],
+                    "version": feature.version,
+                    "shape": [feature.size],
+                },
+                "arrays": {
+                    name: {"shape": list(value.shape), "dtype": str(value.dtype)}
+                    for name, value in arrays.items()
+                },
+                "parity": parity,
+                "metrics": _metrics(description["training"]),
+            }
+        },
+        "dataset": description["dataset"],
+        "meshes": description["meshes"],
+        "made_with": {"python": platform.python_version(), **_versions()},
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    (models / MANIFEST).write_text(text, encoding="utf-8")
+    vectors = len(arrays["support_vectors"])
+    print(f"wrote {models / 'svm.npz'} ({size / 1e6:.2f} MB, {vectors} support vectors)")
+    print(f"wrote {models / MANIFEST}")
+    print(
+        f"{parity['meshes']} validation meshes: same labels as scikit-learn, probabilities within "
+        f"{parity['largest_difference']:.1e}"
+    )
+
+
+def compare(
+    path: Path, feature: str, landmarks: np.ndarray, expected: np.ndarray
+) -> dict[str, Any]:
+    """Run the device's SVM over `landmarks` (V, 468, 3); compare with `expected` (V, 7).
+
+    Raises SetupError when a label differs or a probability is further off than TOLERANCE.
+    """
+    compute = FEATURES[feature].compute
+    classifier = SupportVectorMachine(path, FEATURES[feature].size)
+    got = np.stack([classifier(compute(mesh)) for mesh in landmarks])
+    different = int((got.argmax(axis=1) != expected.argmax(axis=1)).sum())
+    largest = float(np.abs(got - expected).max())
+    if different or largest > TOLERANCE:
+        raise SetupError(
+            f"{different} of {len(got)} labels differ from scikit-learn's, probabilities by up to "
+            f"{largest:.1e} (allowed {TOLERANCE:.0e}): not written"
+        )
+    return {"meshes": len(got), "different_labels": different, "largest_difference": largest}
+
+
+def _plain(value: np.ndarray) -> np.ndarray:
+    """float32, but for what was trained in float16 and loses nothing there."""
+    half = value.astype(np.float16)
+    small = value.ndim and np.array_equal(half.astype(value.dtype), value)
+    return half if small else value.astype(np.float32)
+
+
+def _metrics(training: dict[str, Any]) -> dict[str, Any]:
+    def short(figures: dict[str, Any]) -> dict[str, Any]:
+        return {
+            key: round(value, 4) if isinstance(value, float) else value
+            for key, value in figures.items()
+            if key in ("pictures", "accuracy", "macro_f1")
+        }
+
+    return {name: short(figures) for name, figures in training["sources"].items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The model bundle: the folder `models/` and the manifest that says what is in it.
+
+A bundle that does not match its manifest is refused with one line that says which part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.errors import SetupError
+from edge.types import CLASSES
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+"""Version of the manifest's layout."""
+DEFAULT_DIR = Path(__file__).resolve().parent.parent / "models"
+"""Where the checkout keeps its bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle, checked against its manifest."""
+
+    folder: Path
+    """Where the files are."""
+    manifest: dict[str, Any]
+    """The parsed manifest."""
+
+    @classmethod
+    def open(cls, folder: Path | None = None) -> Bundle:
+        """Read and check the manifest. Raises SetupError where it does not fit this runtime."""
+        folder = DEFAULT_DIR if folder is None else folder
+        path = folder / MANIFEST
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise SetupError(f"{path} is missing: run `make convert`, or give --models") from None
+        except (OSError, ValueError) as error:
+            raise SetupError(f"{path}: cannot be read: {error}") from None
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise SetupError(f"{path}: not a manifest of format {FORMAT}")
+        if manifest.get("classes") != list(CLASSES):
+            raise SetupError(
+                f"{path}: classes are {manifest.get('classes')}, this runtime has {list(CLASSES)}"
+            )
+        return cls(folder, manifest)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the classifiers in the bundle."""
+        return tuple(self.manifest.get("models", {}))
+
+    def model(self, name: str) -> dict[str, Any]:
+        """The manifest's entry of classifier `name`."""
+        if name not in self.models:
+            raise SetupError(
+                f"no model {name!r} in {self.folder}; it has: {', '.join(self.models)}"
+            )
+        entry: dict[str, Any] = self.manifest["models"][name]
+        return entry
+
+    def file(self, name: str, sha256: str) -> Path:
+        """Path of a file of the bundle. Raises SetupError when it is missing or another one."""
+        path = self.folder / name
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError:
+            raise SetupError(f"{path} is missing: run `make models`") from None
+        if found != sha256:
+            raise SetupError(f"{path} does not match its manifest (sha256 {found[:12]}…)")
+        return path
+
+    def network(self, name: str) -> Path:
+        """Path of a face network, checked."""
+        try:
+            return self.file(name, self.manifest["networks"][name])
+        except (KeyError, TypeError):
+            raise SetupError(f"{self.folder / MANIFEST} names no network {name}") from None

@@ -1,0 +1,72 @@
+"""Where frames come from: anything that iterates over `Frame`s and can be closed.
+
+URIs: `picamera2:` (a camera on the Pi's ribbon), `v4l2:0` (a USB camera), `http://…` and
+`rtsp://…` (streams), a video file, a picture, or a folder of them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from edge.errors import SourceError
+from edge.settings import CameraSettings
+from edge.types import Frame
+
+_V4L = Path("/sys/class/video4linux")
+
+
+class Camera(Protocol):
+    """One source of frames, in the order in which they were taken."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the source ends. Raises SourceError when it fails."""
+
+    def close(self) -> None:
+        """Let go of the device or file."""
+
+
+def find_camera() -> str | None:
+    """URI of a camera of this machine: the Pi's own first, then a USB one; None without any."""
+    if importlib.util.find_spec("picamera2"):
+        from edge.cameras.picamera2 import cameras
+
+        if cameras():
+            return "picamera2:"
+    for node in sorted(_V4L.glob("video*"), key=lambda path: int(path.name[5:])):
+        device = str(node.resolve())
+        # A Pi has a dozen nodes for codecs and ISPs; a camera that delivers pictures is on USB
+        # (or virtual), and its first node is the one with pictures.
+        first = (node / "index").read_text().strip() == "0" if (node / "index").exists() else True
+        if first and ("/usb" in device or "/virtual/" in device):
+            return f"v4l2:{node.name[5:]}"
+    return None
+
+
+def open_camera(
+    uri: str, settings: CameraSettings, on_error: Callable[[SourceError], None] | None = None
+) -> Camera:
+    """The source that `uri` names. Raises SourceError when it cannot be opened.
+
+    `on_error`: told of each file of a folder that cannot be read, which is then skipped; without
+    it, such a file raises.
+    """
+    if uri == "picamera2:":
+        from edge.cameras.picamera2 import PiCamera
+
+        return PiCamera(settings)
+    if uri.endswith(".y4m"):
+        from edge.cameras.y4m import Y4m
+
+        return Y4m(Path(uri))
+    from edge.cameras.opencv import Files, Video
+
+    if uri.startswith("v4l2:"):
+        if not uri[5:].isdigit():
+            raise SourceError(f"{uri}: a USB camera is named v4l2:NUMBER, as in v4l2:0")
+        return Video(uri, settings)
+    if "://" in uri:
+        return Video(uri, settings)
+    return Files(Path(uri), on_error)

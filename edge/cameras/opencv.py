@@ -1,0 +1,177 @@
+"""USB cameras, network streams, videos and pictures, by OpenCV."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import perf_counter
+
+# FFmpeg's threads each hold frames in memory; its log goes to stderr behind Python's back.
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.cameras.y4m import Y4m
+from edge.errors import SourceError
+from edge.quiet import quiet_stderr
+from edge.settings import CameraSettings
+from edge.types import Frame
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+VIDEOS = (
+    ".y4m",
+    ".mp4",
+    ".avi",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".m4v",
+    ".mjpg",
+    ".mjpeg",
+    ".mpg",
+    ".mpeg",
+)
+
+cv2.setNumThreads(1)  # decoding one frame gains nothing from a pool, and a pool costs memory
+
+
+def decode(data: bytes, what: str) -> NDArray[np.uint8]:
+    """An encoded picture → (H, W, 3) uint8 RGB. Raises SourceError, naming `what`, when broken."""
+    image = None
+    if data and not _truncated(data):
+        with quiet_stderr():
+            try:
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+            except cv2.error:  # larger than OpenCV takes
+                image = None
+    if image is None:
+        raise SourceError(f"{what}: not a picture that can be read")
+    return np.asarray(image, np.uint8)
+
+
+def _truncated(data: bytes) -> bool:
+    """A JPEG whose last scan does not end: OpenCV would fill it up with grey."""
+    return data[:2] == b"\xff\xd8" and data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0
+
+
+def list_files(path: Path) -> list[Path]:
+    """`path` itself, or all pictures and videos in the folder `path`, sorted by name.
+
+    Raises SourceError when it does not exist or the folder holds none.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise SourceError(f"{path}: no such file or folder")
+        return [path]
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES + VIDEOS)
+    if not files:
+        raise SourceError(f"{path}: no picture or video in this folder")
+    return files
+
+
+def read_picture(path: Path) -> Frame:
+    """A picture file as one frame. Raises SourceError when it cannot be read."""
+    start = perf_counter()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    image = decode(data, str(path))
+    return Frame(image, 0.0, str(path), 0, (perf_counter() - start) * 1e3)
+
+
+class Video:
+    """A USB camera (`v4l2:0`), a stream (a URL) or a video file (a path)."""
+
+    def __init__(self, uri: str, settings: CameraSettings | None = None) -> None:
+        """Open it. Raises SourceError when that fails. `settings` are asked of a USB camera."""
+        self._uri = uri
+        self._live = "://" in uri or uri.startswith("v4l2:")
+        with quiet_stderr():
+            self._capture = self._open(uri, settings or CameraSettings())
+        if not self._capture.isOpened():
+            hint = "is it plugged in, and are you in group video?" if "v4l2:" in uri else ""
+            raise SourceError(f"{uri}: cannot be opened as a video {hint}".rstrip())
+
+    @staticmethod
+    def _open(uri: str, settings: CameraSettings) -> cv2.VideoCapture:
+        if not uri.startswith("v4l2:"):
+            return cv2.VideoCapture(uri, cv2.CAP_FFMPEG)
+        return cv2.VideoCapture(
+            int(uri[5:]),
+            cv2.CAP_V4L2,
+            [
+                *(cv2.CAP_PROP_FRAME_WIDTH, settings.width),
+                *(cv2.CAP_PROP_FRAME_HEIGHT, settings.height),
+                *(cv2.CAP_PROP_FPS, round(settings.frames_per_second)),
+            ],
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until a file ends. Raises SourceError when a live source fails."""
+        index = 0
+        while True:
+            start = perf_counter()
+            with quiet_stderr():
+                there, image = self._capture.read()
+            if not there:
+                break
+            cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+            position = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+            moment = time.time() if self._live else position
+            capture_ms = (perf_counter() - start) * 1e3
+            yield Frame(np.asarray(image, np.uint8), moment, self._uri, index, capture_ms)
+            index += 1
+        if self._live:
+            raise SourceError(f"{self._uri}: no more frames: the camera or the stream is gone")
+        if index == 0:
+            raise SourceError(f"{self._uri}: not a picture or video that can be read")
+
+    def close(self) -> None:
+        """Let go of the device or file."""
+        self._capture.release()
+
+
+class Files:
+    """A picture, a video, or a folder of them, one after the other."""
+
+    def __init__(self, path: Path, on_error: Callable[[SourceError], None] | None = None) -> None:
+        """Raises SourceError when there is nothing. `on_error`: see `open_camera`."""
+        self._files = list_files(path)
+        self._on_error = on_error
+
+    def __iter__(self) -> Iterator[Frame]:
+        """All frames of all files."""
+        for path in self._files:
+            try:
+                yield from read_file(path)
+            except SourceError as error:
+                if self._on_error is None:
+                    raise
+                self._on_error(error)
+
+    def close(self) -> None:
+        """Nothing is held between files."""
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name says that it is a single picture."""
+    return path.suffix.lower() in PICTURES
+
+
+def read_file(path: Path) -> Iterator[Frame]:
+    """The frames of one file. Raises SourceError when it cannot be read."""
+    if is_picture(path):
+        yield read_picture(path)
+        return
+    video = Y4m(path) if path.suffix == ".y4m" else Video(str(path))
+    try:
+        yield from video
+    finally:
+        video.close()

@@ -1,0 +1,60 @@
+"""One TFLite network, run by whichever interpreter is installed."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import SetupError
+from edge.quiet import quiet_stderr
+
+RUNTIMES = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+"""Modules with TFLite's `Interpreter`, best first (the second ends at Python 3.11)."""
+
+
+def runtime(name: str | None = None) -> Any:
+    """The interpreter module: `name`, or the first of RUNTIMES that is installed.
+
+    Raises SetupError where none can be imported.
+    """
+    reasons = []
+    for candidate in (name,) if name else RUNTIMES:
+        try:
+            return importlib.import_module(candidate)
+        except ImportError as error:
+            reasons.append(f"{candidate.split('.')[0]}: {error}")
+    raise SetupError(f"no TFLite runtime ({'; '.join(reasons)}): run `make edge` to install one")
+
+
+class Network:
+    """A TFLite file with one float32 input, ready to run on `threads` CPU threads."""
+
+    def __init__(self, path: Path, threads: int = 1, runtime_name: str | None = None) -> None:
+        module = runtime(runtime_name)
+        if not path.is_file():
+            raise SetupError(f"{path} is missing: run `make models`")
+        try:
+            with quiet_stderr():
+                self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise SetupError(
+                f"{path} is not a TFLite network this runtime can run: {error}"
+            ) from None
+        (source,) = self._interpreter.get_input_details()
+        self._input_index: int = source["index"]
+        self.input_shape: tuple[int, ...] = tuple(int(n) for n in source["shape"])
+        outputs = self._interpreter.get_output_details()
+        self._output_index: list[int] = [detail["index"] for detail in outputs]
+        self.output_shapes = [tuple(int(n) for n in detail["shape"]) for detail in outputs]
+
+    def __call__(self, value: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
+        """Run on `value` of `input_shape`; copies of the outputs, in the file's order."""
+        self._interpreter.set_tensor(self._input_index, value)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._output_index]

@@ -1,0 +1,43 @@
+"""MediaPipe face mesh V1: a look at one ROI → 468 landmarks.
+
+Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs" (2019).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import SetupError
+from edge.mesh.geometry import Cropper, Roi
+from edge.mesh.interpreter import Network
+from edge.types import LANDMARKS, Mesh
+
+INPUT = 192
+"""Side of the network's input, pixels."""
+
+
+class Landmarker:
+    """Runs the mesh network on a ROI of a frame."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self._network = Network(path, threads)
+        sizes = [int(np.prod(shape)) for shape in self._network.output_shapes]
+        if sorted(sizes) != [1, LANDMARKS * 3]:
+            raise SetupError(
+                f"{path} is not MediaPipe's mesh V1 (outputs {sizes}): run `make models`"
+            )
+        self._points = sizes.index(LANDMARKS * 3)
+        self._presence = sizes.index(1)
+        self._crop = Cropper(INPUT)
+        self._input = np.empty((1, INPUT, INPUT, 3), np.float32)
+
+    def __call__(self, image: NDArray[np.uint8], roi: Roi) -> Mesh:
+        """The mesh in `roi` of `image` (H, W, 3) RGB. Its presence says whether to believe it."""
+        self._crop(image, roi, self._input[0])
+        outputs = self._network(self._input)
+        points = outputs[self._points].reshape(LANDMARKS, 3) / np.float32(INPUT)
+        logit = float(outputs[self._presence].ravel()[0])
+        return Mesh(roi.to_frame(points), float(1 / (1 + np.exp(-logit))))

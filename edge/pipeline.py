@@ -1,0 +1,83 @@
+"""The loop: frame → mesh → features → classify → reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.bundle import Bundle
+from edge.classify import open_classifier
+from edge.mesh import open_mesher
+from edge.settings import MeshSettings
+from edge.types import CLASSES, Frame, Reading
+
+
+class Recognizer:
+    """RGB picture in, `Reading` out.
+
+    One instance follows one camera: with `tracking` it remembers where the face was. It is not
+    made for calls from several threads at once.
+    """
+
+    def __init__(
+        self,
+        models_dir: str | PathLike[str] | None = None,
+        model: str = "svm",
+        tracking: bool = True,
+        *,
+        cropped: bool = False,
+        mesh: MeshSettings | None = None,
+    ) -> None:
+        """Open the bundle in `models_dir` (the checkout's `models/` by default).
+
+        `model`: a classifier of the bundle. `tracking`: look first where the last frame's face
+        was. `cropped`: pictures are face crops already; no detector, a mesh for every picture.
+        `mesh`: how a face is found. Raises SetupError where something is missing or does not fit.
+        """
+        bundle = Bundle.open(None if models_dir is None else Path(models_dir))
+        self._classifier = open_classifier(bundle, model)
+        self._mesher = open_mesher(
+            bundle, mesh or MeshSettings(), tracking=tracking, cropped=cropped
+        )
+
+    def __call__(self, image: NDArray[np.uint8]) -> Reading:
+        """Read the expression of the face in `image` (H, W, 3) uint8 RGB.
+
+        Raises ValueError for an array of another shape or type.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(
+                f"an image is (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}"
+            )
+        start = perf_counter()
+        mesh = self._mesher(image)
+        meshed = perf_counter()
+        if mesh is None:
+            return Reading(None, None, None, None, {"mesh": (meshed - start) * 1e3})
+        feature = self._classifier.features(mesh.landmarks)
+        described = perf_counter()
+        probabilities = self._classifier.predict(feature)
+        best = int(probabilities.argmax())
+        timings = {
+            "mesh": (meshed - start) * 1e3,
+            "features": (described - meshed) * 1e3,
+            "classify": (perf_counter() - described) * 1e3,
+        }
+        return Reading(CLASSES[best], float(probabilities[best]), probabilities, mesh, timings)
+
+    def reset(self) -> None:
+        """Forget the face that was tracked: what comes next is another scene."""
+        self._mesher.reset()
+
+
+def read(frames: Iterable[Frame], recognise: Recognizer) -> Iterator[tuple[Frame, Reading]]:
+    """Frames with their readings, as they come. A source's first frame starts a new scene."""
+    for frame in frames:
+        if frame.index == 0:
+            recognise.reset()
+        yield frame, recognise(frame.image)

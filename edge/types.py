@@ -1,0 +1,67 @@
+"""What flows through the system: Frame → Mesh → Reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLASSES = ("angry", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
+"""The expressions, in the order of every probability vector."""
+LANDMARKS = 468
+"""Points of a MediaPipe face mesh."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture from a camera, a video or a file."""
+
+    image: NDArray[np.uint8]
+    """(H, W, 3) uint8, RGB."""
+    time_s: float
+    """Seconds: since the epoch for a camera, since its start for a video, 0 for a picture."""
+    source: str
+    """Where it came from: a path or a camera URI."""
+    index: int = 0
+    """Number of the frame in its source, from 0."""
+    capture_ms: float = 0.0
+    """Milliseconds from asking for the frame to having it decoded."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mesh:
+    """A face: the MediaPipe mesh V1 of it."""
+
+    landmarks: NDArray[np.float32]
+    """(468, 3) float32, pixels of the frame: x right, y down, z towards the camera is negative
+    and on the scale of x."""
+    presence: float
+    """Probability (0 to 1) that there is a face where the mesh network looked."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What was read from one frame."""
+
+    label: str | None
+    """The most probable of CLASSES; None when no face was found."""
+    confidence: float | None
+    """Probability of `label`, 0 to 1."""
+    probabilities: NDArray[np.float32] | None
+    """(7,) float32 in the order of CLASSES, sum 1; None when no face was found."""
+    mesh: Mesh | None
+    """The face that was read."""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds that each stage took."""
+
+    @property
+    def face(self) -> bool:
+        """Whether a face was found."""
+        return self.mesh is not None
+
+    @property
+    def presence(self) -> float | None:
+        """The mesh network's presence, 0 to 1; None when no face was found."""
+        return None if self.mesh is None else self.mesh.presence
