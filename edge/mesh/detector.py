@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import SetupError
 from edge.mesh.geometry import ROI_SCALE, Cropper, Roi
 from edge.mesh.interpreter import Network
 
@@ -89,16 +90,17 @@ class Detector:
 
     def __init__(self, path: Path, min_score: float = 0.5, threads: int = 1) -> None:
         self._network = Network(path, threads)
+        if self._network.output_shapes != [(1, 896, 16), (1, 896, 1)]:
+            raise SetupError(f"{path} is not BlazeFace, short range: run `make models`")
         self._min_logit = float(np.log(min_score / (1 - min_score)))
         self._crop = Cropper(INPUT, low=-1.0, high=1.0, outside="black")
-        self._input = np.empty((1, INPUT, INPUT, 3), np.float32)
         self._anchors = anchors()
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The faces in `image` (H, W, 3) RGB, the surest first."""
         roi = Roi.of_picture(*image.shape[:2])
-        self._crop(image, roi, self._input[0])
-        regressors, logits = self._network(self._input)
+        self._crop(image, roi, self._network.input()[0])
+        regressors, logits = self._network.run()
         logits = logits.ravel()
         found = np.flatnonzero(logits >= self._min_logit)
         if not len(found):

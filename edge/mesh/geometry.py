@@ -67,9 +67,9 @@ class Roi:
         return Roi.of_box(x0, y0, x1, y1, (dx, dy), scale)
 
     @staticmethod
-    def of_picture(height: int, width: int, scale: float = 1.0) -> Roi:
-        """The upright square that holds the whole picture, times `scale`."""
-        return Roi(width / 2, height / 2, max(width, height) * scale)
+    def of_picture(height: int, width: int) -> Roi:
+        """The upright square that holds the whole picture."""
+        return Roi(width / 2, height / 2, max(width, height))
 
 
 _RED_BLUE = np.uint32(0x00FF00FF)

@@ -53,8 +53,12 @@ class Network:
         self._output_index: list[int] = [detail["index"] for detail in outputs]
         self.output_shapes = [tuple(int(n) for n in detail["shape"]) for detail in outputs]
 
-    def __call__(self, value: NDArray[np.float32]) -> Sequence[NDArray[np.float32]]:
-        """Run on `value` of `input_shape`; copies of the outputs, in the file's order."""
-        self._interpreter.set_tensor(self._input_index, value)
+    def input(self) -> NDArray[np.float32]:
+        """The input tensor itself, (1, H, W, 3), to write into. Let go of it before `run`."""
+        tensor: NDArray[np.float32] = self._interpreter.tensor(self._input_index)()
+        return tensor
+
+    def run(self) -> Sequence[NDArray[np.float32]]:
+        """Run on what is in the input; copies of the outputs, in the file's order."""
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._output_index]

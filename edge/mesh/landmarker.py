@@ -25,19 +25,17 @@ class Landmarker:
     def __init__(self, path: Path, threads: int = 1) -> None:
         self._network = Network(path, threads)
         sizes = [int(np.prod(shape)) for shape in self._network.output_shapes]
-        if sorted(sizes) != [1, LANDMARKS * 3]:
-            raise SetupError(
-                f"{path} is not MediaPipe's mesh V1 (outputs {sizes}): run `make models`"
-            )
+        square = (1, INPUT, INPUT, 3)
+        if self._network.input_shape != square or sorted(sizes) != [1, LANDMARKS * 3]:
+            raise SetupError(f"{path} is not MediaPipe's mesh V1: run `make models`")
         self._points = sizes.index(LANDMARKS * 3)
         self._presence = sizes.index(1)
         self._crop = Cropper(INPUT)
-        self._input = np.empty((1, INPUT, INPUT, 3), np.float32)
 
     def __call__(self, image: NDArray[np.uint8], roi: Roi) -> Mesh:
         """The mesh in `roi` of `image` (H, W, 3) RGB. Its presence says whether to believe it."""
-        self._crop(image, roi, self._input[0])
-        outputs = self._network(self._input)
+        self._crop(image, roi, self._network.input()[0])
+        outputs = self._network.run()
         points = outputs[self._points].reshape(LANDMARKS, 3) / np.float32(INPUT)
         logit = float(outputs[self._presence].ravel()[0])
         return Mesh(roi.to_frame(points), float(1 / (1 + np.exp(-logit))))

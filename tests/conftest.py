@@ -1,0 +1,174 @@
+"""What several rooms need: the bundle, a portrait, small data sets, the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import hypothesis
+import numpy as np
+import pytest
+
+from edge.cameras.opencv import read_picture
+from edge.types import CLASSES
+
+# The cores are shared: an example that took long tells nothing.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
+
+REPO = Path(__file__).resolve().parent.parent
+_MADE = ("face_detection_short_range.tflite", "face_landmark.tflite", "sample.png", "sample.y4m")
+
+
+@pytest.fixture(scope="session")
+def models_dir() -> Path:
+    """The checkout's bundle with the networks in it."""
+    folder = REPO / "models"
+    missing = [name for name in _MADE if not (folder / name).is_file()]
+    if missing:
+        pytest.fail(f"models/ lacks {', '.join(missing)}: run `make models`", pytrace=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def portrait(models_dir: Path) -> np.ndarray:
+    """NASA's portrait of Eileen Collins, (512, 512, 3) RGB: one face, smiling."""
+    image = read_picture(models_dir / "sample.png").image
+    image.setflags(write=False)  # shared by all tests
+    return image
+
+
+@pytest.fixture(scope="session")
+def small(portrait: np.ndarray) -> np.ndarray:
+    """The portrait's head and shoulders, (200, 200, 3) RGB."""
+    return portrait[20:220, 120:320]
+
+
+@pytest.fixture(scope="session")
+def datasets() -> Path:
+    """The folder with the real data sets, which are not part of the repository."""
+    folder = REPO.parent / "shared" / "datasets"
+    if not list(folder.glob("*.zip")):
+        pytest.skip("no data set zips in ../shared/datasets")
+    return folder
+
+
+@pytest.fixture
+def bundle_copy(models_dir: Path, tmp_path: Path) -> Path:
+    """A bundle of its own that a test may spoil: links, and a manifest that is a file."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    for path in models_dir.iterdir():
+        if path.name == "manifest.json":
+            (folder / path.name).write_bytes(path.read_bytes())
+        else:
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+def warped(portrait: np.ndarray, label: int, seed: int, size: int = 48) -> np.ndarray:
+    """A face crop (size, size, 3) RGB that no other seed resembles.
+
+    The class is a stretch and a shear, which the features keep; the seed is turn, scale, place
+    and light, which they do not.
+    """
+    rng = np.random.default_rng([label, seed])
+    angle, scale = rng.uniform(-0.5, 0.5), size / 150 * rng.uniform(0.85, 1.15)
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    bend = 2 * np.pi * label / len(CLASSES)
+    shape = np.eye(2) + 0.25 * np.array(
+        [[np.cos(bend), np.sin(bend)], [np.sin(bend), -np.cos(bend)]]
+    )
+    turn = np.array([[cos, -sin], [sin, cos]]) @ shape
+    place = np.array([size / 2, size / 2]) + rng.uniform(-4, 4, 2) - turn @ (222, 118)
+    face = cv2.warpAffine(portrait, np.column_stack([turn, place]), (size, size))
+    light = cv2.resize(rng.uniform(0.15, 1.3, (3, 3)), (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.clip(face * light[..., None], 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def build_dataset(portrait: np.ndarray) -> Callable[..., Path]:
+    """Writes a `face_<class>/` tree named like FER-2013 into a folder."""
+
+    def build(root: Path, train: int = 16, validation: int = 6) -> Path:
+        for label, name in enumerate(CLASSES):
+            folder = root / f"face_{name}"
+            folder.mkdir(parents=True)
+            for i in range(train + validation):
+                split = "Training" if i < train else "PublicTest"
+                grey = cv2.cvtColor(warped(portrait, label, i), cv2.COLOR_RGB2GRAY)
+                cv2.imwrite(str(folder / f"fer2013_{split}_{label}{i:03d}.jpg"), grey)
+        return root
+
+    return build
+
+
+@pytest.fixture
+def tiny_dataset(build_dataset: Callable[..., Path], tmp_path: Path) -> Path:
+    """A folder of warped portraits, enough of each class to train and to validate."""
+    return build_dataset(tmp_path / "tiny")
+
+
+class Result(subprocess.CompletedProcess[str]):
+    """A finished command, with what it said taken apart."""
+
+    @property
+    def readings(self) -> list[dict[str, Any]]:
+        """The JSON objects on stdout."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+    @property
+    def complaints(self) -> list[str]:
+        """The lines on stderr; each has to be one that we wrote."""
+        told = self.stderr.splitlines()
+        assert all(line.startswith("edge: ") for line in told), self.stderr
+        return [line.removeprefix("edge: ") for line in told]
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(tmp_path: Path, models_dir: Path) -> Command:
+    """Runs `python -m edge …` in a folder of its own, as a user would."""
+
+    def run(*arguments: object, module: str = "edge", **options: object) -> Result:
+        environment = {**os.environ, "PYTHONPATH": str(REPO)}
+        line = [sys.executable, "-m", module, *map(str, arguments)]
+        given = {"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, **options}
+        done = subprocess.run(
+            line, stderr=subprocess.PIPE, text=True, timeout=120, check=False, **given
+        )
+        return Result(done.args, done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def save() -> Callable[[Path, np.ndarray], Path]:
+    """Writes an RGB array as a picture, folders and all."""
+
+    def write(path: Path, rgb: np.ndarray) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), np.ascontiguousarray(rgb[..., ::-1]))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def edit_manifest(bundle_copy: Path) -> Callable[..., Path]:
+    """Changes top-level entries of the manifest of `bundle_copy`; the bundle's folder."""
+
+    def edit(**entries: object) -> Path:
+        path = bundle_copy / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+        return bundle_copy
+
+    return edit

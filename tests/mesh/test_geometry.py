@@ -1,0 +1,91 @@
+"""The crop against OpenCV's warpPerspective, which MediaPipe uses; ROIs and their way back."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.mesh.geometry import Cropper, Roi
+
+SMOOTH = cv2.GaussianBlur(
+    np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8), (0, 0), 2
+)
+rois = st.builds(
+    Roi,
+    cx=st.floats(-100, 420),
+    cy=st.floats(-100, 340),
+    size=st.floats(4, 900),
+    angle=st.floats(-np.pi, np.pi),
+)
+
+
+def by_opencv(image: np.ndarray, roi: Roi, size: int, border: int) -> np.ndarray:
+    """The same crop as MediaPipe makes it, float32 0 to 1."""
+    ox, oy, ux, uy = roi.axes()
+    x, y = np.array([ux, uy]) * roi.size, np.array([-uy, ux]) * roi.size
+    corners = np.array([ox, oy], np.float32) + np.float32([x * 0, x, x + y, y])
+    corners = corners.astype(np.float32)
+    square = np.float32([[0, 0], [size, 0], [size, size], [0, size]])
+    matrix = cv2.getPerspectiveTransform(corners, square)
+    warped = cv2.warpPerspective(
+        image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border
+    )
+    return warped.astype(np.float32) / 255
+
+
+@given(roi=rois)
+@settings(max_examples=60, deadline=None)
+def test_crop_is_opencvs_to_within_two_of_255(roi: Roi) -> None:
+    out = np.empty((96, 96, 3), np.float32)
+    Cropper(96)(SMOOTH, roi, out)
+    expected = by_opencv(SMOOTH, roi, 96, cv2.BORDER_REPLICATE)
+    assert np.abs(out - expected).max() * 255 < 2
+    assert np.abs(out - expected).mean() * 255 < 0.6
+
+
+@pytest.mark.parametrize("shape", [(240, 320), (320, 240), (48, 48), (1, 1), (2, 200)])
+def test_letterbox_is_black_outside(shape: tuple[int, int]) -> None:
+    image = np.ascontiguousarray(SMOOTH[:240, : shape[1]][: shape[0]])
+    roi = Roi.of_picture(*image.shape[:2])
+    out = np.empty((128, 128, 3), np.float32)
+    Cropper(128, low=-1, high=1, outside="black")(image, roi, out)
+    expected = by_opencv(image, roi, 128, cv2.BORDER_CONSTANT) * 2 - 1
+    # OpenCV rounds positions to 1/32 pixel: across a black border that is up to 255/32.
+    assert np.abs(out - expected).max() * 127.5 < 10
+    assert np.abs(out - expected).mean() * 127.5 < 1
+
+
+def test_views_are_cropped_like_copies() -> None:
+    view = SMOOTH[:, ::-1, ::-1]
+    one, other = np.empty((2, 64, 64, 3), np.float32)
+    crop = Cropper(64)
+    crop(view, Roi(150, 100, 90, 0.4), one)
+    crop(np.ascontiguousarray(view), Roi(150, 100, 90, 0.4), other)
+    np.testing.assert_array_equal(one, other)
+
+
+@given(roi=rois)
+def test_points_of_the_crop_return_to_the_frame(roi: Roi) -> None:
+    corners = np.float32([[0, 0, 0], [0.5, 0.5, 0.1], [1, 0, 0]])
+    back = roi.to_frame(corners)
+    ox, oy, ux, uy = roi.axes()
+    np.testing.assert_allclose(back[0, :2], [ox, oy], atol=1e-2)
+    np.testing.assert_allclose(back[1], [roi.cx, roi.cy, 0.1 * roi.size], atol=1e-2)
+    np.testing.assert_allclose(back[2, :2], [ox + ux * roi.size, oy + uy * roi.size], atol=1e-2)
+
+
+def test_roi_of_landmarks_levels_the_eyes_and_holds_the_face() -> None:
+    landmarks = np.zeros((468, 3), np.float32)
+    landmarks[:, :2] = np.random.default_rng(1).uniform(100, 200, (468, 2))
+    landmarks[33, :2], landmarks[263, :2] = (120, 140), (180, 170)
+    roi = Roi.of_landmarks(landmarks)
+    assert roi.angle == pytest.approx(np.arctan2(30, 60))
+    assert roi.size == pytest.approx(1.5 * max(np.ptp(landmarks[:, :2], axis=0)))
+
+
+def test_an_unknown_border_is_an_error() -> None:
+    with pytest.raises(ValueError, match="'edge', 'black'"):
+        Cropper(8, outside="grey")

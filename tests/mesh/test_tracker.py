@@ -1,0 +1,116 @@
+"""Detect, then track; crops without a detector; both TFLite runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.cameras.y4m import Y4m
+from edge.errors import SetupError
+from edge.mesh import interpreter, tracker
+from edge.mesh.topology import CONNECTIONS_FILE, tessellation
+from edge.mesh.tracker import LANDMARK_FILE, CropMesher
+from edge.settings import MeshSettings
+
+
+def frames(models_dir: Path) -> list[np.ndarray]:
+    return [frame.image for frame in Y4m(models_dir / "sample.y4m")]
+
+
+def test_tracking_asks_the_detector_once(mesher: Callable, models_dir: Path, monkeypatch) -> None:
+    calls = []
+    original = tracker.Detector.__call__
+    monkeypatch.setattr(
+        tracker.Detector, "__call__", lambda self, i: (calls.append(1), original(self, i))[1]
+    )
+    track = mesher(tracking=True)
+    meshes = [track(image) for image in frames(models_dir)[:30]]
+    assert all(mesh is not None for mesh in meshes)
+    assert len(calls) == 1
+
+
+def test_a_lost_face_is_found_in_the_same_frame(
+    mesher: Callable, models_dir: Path, error: Callable
+) -> None:
+    first, second = (np.roll(frames(models_dir)[20], (0, shift), (0, 1)) for shift in (0, 200))
+    track, still = mesher(tracking=True), mesher()
+    assert track(first) is not None
+    found, expected = track(second), still(second)
+    assert (found is None) == (expected is None)
+    if found:
+        assert error(found, expected) < 0.05
+
+
+def test_no_face_is_none_and_forgotten(mesher: Callable, portrait: np.ndarray) -> None:
+    track = mesher(tracking=True)
+    assert track(portrait) is not None
+    assert track(np.full_like(portrait, 128)) is None
+    assert track(portrait) is not None
+
+
+@pytest.mark.parametrize("select", ["largest", "surest"])
+def test_the_largest_face_is_taken(mesher: Callable, portrait: np.ndarray, select: str) -> None:
+    large = portrait[30:220, 140:310]
+    small = large[::2, ::2]
+    scene = np.full((190, 300, 3), 127, np.uint8)
+    scene[:, :170], scene[40 : 40 + 95, 200 : 200 + 85] = large, small
+    mesh = mesher(select=select)(scene)
+    assert mesh is not None
+    if select == "largest":
+        assert mesh.landmarks[:, 0].max() < 190
+
+
+def test_every_crop_has_a_mesh(models_dir: Path, portrait: np.ndarray) -> None:
+    mesh_of = CropMesher(models_dir / LANDMARK_FILE, MeshSettings())
+    face = np.ascontiguousarray(portrait[50:190, 160:290][::3, ::3])
+    assert mesh_of(face).presence > 0.5
+    nothing = mesh_of(np.zeros((48, 48, 3), np.uint8))
+    assert nothing.landmarks.shape == (468, 3)
+    assert np.isfinite(nothing.landmarks).all()
+
+
+def test_both_runtimes_give_the_same_mesh(
+    models_dir: Path, portrait: np.ndarray, photographs: Iterator[np.ndarray], monkeypatch
+) -> None:
+    pytest.importorskip("tflite_runtime", reason="tflite-runtime ends at Python 3.11")
+    pytest.importorskip("ai_edge_litert")
+    meshers = []
+    for name in interpreter.RUNTIMES:
+        monkeypatch.setattr(interpreter, "RUNTIMES", (name,))
+        meshers.append(CropMesher(models_dir / LANDMARK_FILE, MeshSettings()))
+    for image, _ in zip([portrait, *photographs], range(40), strict=False):
+        one, other = (mesh_of(image) for mesh_of in meshers)
+        scale = np.ptp(one.landmarks[:, :2])
+        assert np.abs(one.landmarks - other.landmarks).max() < 1e-3 * scale
+        assert one.presence == pytest.approx(other.presence, abs=1e-3)
+
+
+def test_litert_comes_first_and_none_is_one_line(monkeypatch) -> None:
+    assert interpreter.RUNTIMES[0].startswith("ai_edge_litert")
+    monkeypatch.setattr(interpreter, "RUNTIMES", ("no_such_runtime", "nor_this_one"))
+    with pytest.raises(SetupError, match="make edge") as caught:
+        interpreter.runtime()
+    assert "\n" not in str(caught.value)
+
+
+def test_another_network_is_refused(models_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="not MediaPipe's mesh"):
+        CropMesher(models_dir / tracker.DETECTOR_FILE, MeshSettings())
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(b"TFL3 but no more")
+    with pytest.raises(SetupError, match="not a TFLite network"):
+        CropMesher(broken, MeshSettings())
+
+
+def test_tessellation_is_one_connected_mesh(models_dir: Path, tmp_path: Path) -> None:
+    edges = tessellation(models_dir / CONNECTIONS_FILE)
+    assert edges.shape == (1322, 2)
+    assert (edges[:, 0] < edges[:, 1]).all()
+    assert len(np.unique(edges)) == 468
+    other = tmp_path / "other.txt"
+    other.write_text("import os")
+    with pytest.raises(SetupError, match="make models"):
+        tessellation(other)

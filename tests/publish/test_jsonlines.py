@@ -1,0 +1,86 @@
+"""What goes out: one JSON object a line, at once, and never the picture."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+
+from edge.publish import as_dict
+from edge.publish.jsonlines import JsonLines
+from edge.types import CLASSES, Frame, Mesh, Reading
+
+P = np.array([0.1, 0.05, 0.05, 0.6, 0.1, 0.05, 0.05], np.float32)
+IMAGE = np.zeros((2, 2, 3), np.uint8)
+FACE = Reading(
+    "happy", float(P[3]), P, Mesh(np.zeros((468, 3), np.float32), 0.98765432), {"mesh": 12.34567}
+)
+KEYS = [
+    "source",
+    "frame",
+    "time_s",
+    "face",
+    "label",
+    "confidence",
+    "probabilities",
+    "presence",
+    "timings_ms",
+]
+
+
+class Pipe(io.StringIO):
+    """Remembers what had been written at each flush."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushed: list[str] = []
+
+    def flush(self) -> None:
+        self.flushed.append(self.getvalue())
+
+
+def test_a_face() -> None:
+    got = as_dict(Frame(IMAGE, 1.23456, "a.jpg", 7, 0.5), FACE)
+    assert list(got) == KEYS
+    assert (got["source"], got["frame"], got["time_s"]) == ("a.jpg", 7, 1.235)
+    assert (got["face"], got["label"]) == (True, "happy")
+    assert got["confidence"] == got["probabilities"]["happy"] == pytest.approx(0.6, abs=1e-6)
+    assert list(got["probabilities"]) == list(CLASSES)
+    assert sum(got["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert got["presence"] == pytest.approx(0.987654, abs=1e-6)
+    assert got["timings_ms"] == {"capture": 0.5, "mesh": 12.346}
+
+
+def test_no_face() -> None:
+    got = as_dict(Frame(IMAGE, 0.0, "a.jpg"), Reading(None, None, None, None, {"mesh": 1.0}))
+    assert list(got) == KEYS
+    assert got["face"] is False
+    assert {got[key] for key in ("label", "confidence", "probabilities", "presence")} == {None}
+
+
+def test_one_line_each_at_once() -> None:
+    """A pipe has to see a reading when it is made, not when a buffer is full."""
+    pipe = Pipe()
+    publish = JsonLines(pipe)
+    for index, source in enumerate(["a.jpg", 'b "\n\u2028é.jpg']):
+        publish(Frame(IMAGE, 0.0, source, index), FACE)
+        assert pipe.flushed[-1] == pipe.getvalue()
+        assert len(pipe.getvalue().splitlines()) == index + 1
+    assert [json.loads(line)["source"] for line in pipe.getvalue().splitlines()] == [
+        "a.jpg",
+        'b "\n\u2028é.jpg',
+    ]
+
+
+def test_every_value_is_plain() -> None:
+    """numpy's numbers would not be JSON, and NaN is none."""
+    text = json.dumps(as_dict(Frame(IMAGE, 0.0, "a.jpg"), FACE), allow_nan=False)
+    assert "NaN" not in text
+
+
+def test_the_picture_and_the_points_stay_here() -> None:
+    pipe = Pipe()
+    JsonLines(pipe)(Frame(np.zeros((480, 640, 3), np.uint8), 0.0, "a.jpg"), FACE)
+    assert len(pipe.getvalue()) < 500

@@ -1,0 +1,185 @@
+"""`python -m edge classify`: JSON lines out, one line for each mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import CLASSES
+
+Command = Callable[..., Any]
+Save = Callable[[Path, np.ndarray], Path]
+KEYS = [
+    "source",
+    "frame",
+    "time_s",
+    "face",
+    "label",
+    "confidence",
+    "probabilities",
+    "presence",
+    "timings_ms",
+]
+
+
+def pictures(folder: Path) -> dict[str, np.ndarray]:
+    """What was written into a folder, decoded, by name."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*")}
+    return {name: cv2.imread(str(path)) for name, path in sorted(found.items())}
+
+
+@pytest.fixture
+def video(tmp_path: Path, small: np.ndarray) -> Path:
+    """Four frames, 10 a second."""
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (200, 200))
+    for _ in range(4):
+        writer.write(np.ascontiguousarray(small[..., ::-1]))
+    writer.release()
+    return path
+
+
+def test_classify_schema_and_order(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray, video: Path
+) -> None:
+    save(tmp_path / "z.jpg", small)
+    save(tmp_path / "folder/b.png", np.full((90, 90, 3), 128, np.uint8))
+    save(tmp_path / "folder/a/c.png", small)
+    result = command("classify", "z.jpg", "folder", "clip.avi")
+    assert (result.returncode, result.stderr) == (0, "")
+    got = result.readings
+    assert all(list(line) == KEYS for line in got)
+    expected = [("z.jpg", 0), ("folder/a/c.png", 0), ("folder/b.png", 0)]
+    expected += [("clip.avi", index) for index in range(4)]
+    assert [(line["source"], line["frame"]) for line in got] == expected
+    assert [line["time_s"] for line in got] == [0, 0, 0, 0, 0.1, 0.2, 0.3]
+    for line in got:
+        if line["source"] == "folder/b.png":
+            assert line["face"] is False
+            assert {line[key] for key in KEYS[4:8]} == {None}
+            assert list(line["timings_ms"]) == ["capture", "mesh"]
+        else:
+            assert (line["face"], line["label"]) == (True, "happy")
+            assert tuple(line["probabilities"]) == CLASSES
+            assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+            assert line["confidence"] == line["probabilities"]["happy"]
+            assert 0.5 <= line["presence"] <= 1
+            assert list(line["timings_ms"]) == ["capture", "mesh", "features", "classify"]
+
+
+def test_classify_cropped(command: Command, tmp_path: Path, save: Save, small: np.ndarray) -> None:
+    """A 48×48 crop and even a grey one have a mesh; the detector would refuse the latter."""
+    crop = cv2.resize(small[20:180, 20:180], (48, 48), interpolation=cv2.INTER_AREA)
+    save(tmp_path / "a.png", crop)
+    save(tmp_path / "b.png", np.full((48, 48, 3), 128, np.uint8))
+    result = command("classify", "--cropped", "a.png", "b.png")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line["face"] for line in result.readings] == [True, True]
+    assert result.readings[0]["label"] == "happy"
+
+
+def test_every_mistake_is_one_line_and_the_rest_is_read(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray
+) -> None:
+    jpeg = save(tmp_path / "good.jpg", small).read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.jpg").write_text("hello")
+    (tmp_path / "text.mp4").write_text("hello")
+    (tmp_path / "text.txt").write_text("hello")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.jpg").mkdir()
+    bad = ["cut.jpg", "empty.png", "text.jpg", "text.mp4", "text.txt", "folder", "absent.jpg"]
+    result = command("classify", *bad, "folder.jpg", "good.jpg")
+    assert result.returncode == 1
+    told = result.complaints
+    for name in (*bad, "folder.jpg"):
+        assert len([line for line in told if line.startswith(f"{name}: ")]) == 1, name
+    assert len(told) == len(bad) + 1
+    assert [line["source"] for line in result.readings] == ["good.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model", "gnn"], "'gnn'"),
+        (["--models", "nowhere"], "nowhere/manifest.json is missing"),
+        (["--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
+        (["--config", "wrong.toml"], "wrong.toml: mesh.threads = 0"),
+    ],
+)
+def test_wrong_setup(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray, arguments: list[str], said: str
+) -> None:
+    save(tmp_path / "a.jpg", small)
+    (tmp_path / "wrong.toml").write_text("[mesh]\nthreads = 0")
+    result = command("classify", *arguments, "a.jpg")
+    assert (result.returncode, result.stdout) == (1, "")
+    (told,) = result.complaints
+    assert said in told
+
+
+def test_settings_are_used(command: Command, tmp_path: Path, save: Save, small: np.ndarray) -> None:
+    save(tmp_path / "a.jpg", small)
+    (tmp_path / "strict.toml").write_text("[mesh]\nmin_detection = 0.99")
+    result = command("classify", "--config", "strict.toml", "a.jpg")
+    assert result.readings[0]["face"] is False
+
+
+def test_annotate(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray, video: Path
+) -> None:
+    """A larger picture for every input; none takes the place of another."""
+    names = ["a/x.jpg", "b/x.jpg", "b/x.png", "b/x.webp"]
+    for name in names:
+        save(tmp_path / name, small)
+    result = command("classify", *names, "clip.avi", "--annotate", "out/deep")
+    assert (result.returncode, result.stderr) == (0, "")
+    got = pictures(tmp_path / "out")
+    assert len(got) == len(names) + 4
+    for name, picture in got.items():
+        assert picture is not None, name
+        assert picture.shape[0] > 200, name
+        assert picture.shape[1] > 200, name
+    # The mesh is drawn over the face: the left part is not just the input enlarged.
+    plain = cv2.resize(small[..., ::-1], (480, 480), interpolation=cv2.INTER_CUBIC)
+    assert np.abs(got["deep/a/x.jpg"][:, :480].astype(int) - plain).max() > 60
+
+
+@pytest.mark.xfail(strict=True, reason="bug: a video's name loses its ending in the annotated one")
+def test_annotated_videos_of_one_name(command: Command, tmp_path: Path, video: Path) -> None:
+    (tmp_path / "v").mkdir()
+    for ending in ("avi", "mkv"):
+        (tmp_path / f"v/clip.{ending}").write_bytes(video.read_bytes())
+    assert command("classify", "v", "--annotate", "out").returncode == 0
+    assert len(pictures(tmp_path / "out")) == 8
+
+
+@pytest.mark.xfail(strict=True, reason="bug: `..` in a path leads out of the --annotate folder")
+def test_annotate_writes_nowhere_else(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray
+) -> None:
+    """Least of all over the user's own pictures."""
+    save(tmp_path / "x.jpg", small)
+    own = save(tmp_path / "work/x.jpg", small).read_bytes()
+    save(tmp_path / "work/y.jpg", small)
+    command("classify", "../x.jpg", "y.jpg", "--annotate", "out", cwd=tmp_path / "work")
+    assert (tmp_path / "work/x.jpg").read_bytes() == own
+    assert len(pictures(tmp_path / "work/out")) == 2
+
+
+def test_annotate_into_what_is_no_folder(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray
+) -> None:
+    save(tmp_path / "a.jpg", small)
+    (tmp_path / "out").write_text("a file")
+    result = command("classify", "a.jpg", "--annotate", "out")
+    assert result.returncode == 1
+    (told,) = result.complaints
+    assert "cannot be written" in told
+    assert (tmp_path / "out").read_text() == "a file"

@@ -1,0 +1,105 @@
+"""What the small program does not load, and who may know whom."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edge
+
+ROOM = Path(edge.__file__).parent
+HEAVY = (
+    "cv2",
+    "mediapipe",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "tqdm",
+    "picamera2",
+    "tensorflow",
+    "joblib",
+)
+COMMON = {"edge.types", "edge.errors", "edge.settings", "edge.quiet"}
+ALLOWED = {
+    "edge.types": set(),
+    "edge.errors": set(),
+    "edge.quiet": set(),
+    "edge.settings": {"edge.errors"},
+    "edge.bundle": {"edge.errors", "edge.types"},
+    "edge.cameras": COMMON,
+    "edge.mesh": COMMON | {"edge.bundle"},
+    # The eye corners by which a face is levelled are the mesh's.
+    "edge.features": COMMON | {"edge.mesh"},
+    "edge.classify": COMMON | {"edge.bundle", "edge.features"},
+    "edge.publish": COMMON,
+}
+"""Room → other rooms that it may import. Who is not named here may import all of them."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module of `edge` by its name."""
+    found = {}
+    for path in sorted(ROOM.rglob("*.py")):
+        parts = ["edge", *path.relative_to(ROOM).with_suffix("").parts]
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(path: Path) -> set[str]:
+    """Modules that a file imports, at its top or inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports would slip through"
+            found.add(str(node.module))
+            if node.module == "edge":
+                found |= {f"edge.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+@pytest.mark.parametrize("what", ["pass", "edge.Recognizer()"])
+def test_the_library_is_light(models_dir: Path, what: str) -> None:
+    """On a device these cost seconds and tens of megabytes."""
+    code = f"import edge, sys; {what}; print(*(n for n in {HEAVY} if n in sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == []
+
+
+def test_playing_the_sample_needs_no_opencv(models_dir: Path) -> None:
+    """The y4m reader is numpy alone for this very reason."""
+    code = (
+        "import sys\nfrom edge.cameras import open_camera\nfrom edge.settings import Settings\n"
+        f"next(iter(open_camera({str(models_dir / 'sample.y4m')!r}, Settings().camera)))\n"
+        "print('cv2' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.stdout.strip(), result.stderr) == ("False", "")
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_device_does_not_know_how_it_was_trained(module: str) -> None:
+    tops = {name.split(".")[0] for name in imports(modules()[module])}
+    assert not tops & {"train", "convert", "sklearn", "scipy", "tests"}
+
+
+@pytest.mark.parametrize("module", [name for name in modules() if room(name) in ALLOWED])
+def test_arrows_between_rooms(module: str) -> None:
+    known = {room(name) for name in imports(modules()[module]) if name.startswith("edge.")}
+    assert known - {room(module)} <= ALLOWED[room(module)]
+
+
+def test_every_room_of_the_loop_has_its_arrows() -> None:
+    """A new room is not watched before it is named above."""
+    unnamed = {room(name) for name in modules()} - set(ALLOWED)
+    assert unnamed == {"edge", "edge.__main__", "edge.annotate", "edge.pipeline"}

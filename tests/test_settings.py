@@ -1,0 +1,179 @@
+"""Settings: what a user may write into the file, and what is said about the rest."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import edge.settings
+from edge.errors import SetupError
+from edge.settings import CameraSettings, MeshSettings, Settings, load
+
+KEYS = [
+    field.name for kind in (MeshSettings, CameraSettings) for field in edge.settings.fields(kind)
+]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "settings.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(folder: Path, text: str) -> str:
+    path = written(folder, text)
+    with pytest.raises(SetupError) as error:
+        load(path)
+    message = str(error.value)
+    assert len(message.splitlines()) == 1
+    assert str(path) in message
+    return message
+
+
+def test_empty_file_is_all_defaults(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "")) == Settings()
+
+
+def test_defaults_are_allowed_values(tmp_path: Path) -> None:
+    """Whoever writes the defaults out in full gets the defaults."""
+    lines = []
+    for section in edge.settings.fields(Settings):
+        lines.append(f"[{section.name}]")
+        for field in edge.settings.fields(type(section.default)):
+            value = field.default
+            lines.append(f"{field.name} = {f'{value!r}'}")
+    assert load(written(tmp_path, "\n".join(lines))) == Settings()
+
+
+def test_what_is_written_is_what_is_loaded(tmp_path: Path) -> None:
+    text = """
+    [mesh]
+    backend = "mediapipe"
+    min_detection = 0.7
+    select = "surest"
+    threads = 4
+    [camera]
+    width = 1280
+    frames_per_second = 5
+    """
+    assert load(written(tmp_path, text)) == Settings(
+        MeshSettings(backend="mediapipe", min_detection=0.7, select="surest", threads=4),
+        CameraSettings(width=1280, frames_per_second=5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[mash]\nthreads = 2", ("mash", "mesh", "camera")),
+        ("threads = 2", ("threads", "mesh", "camera")),
+        ("[[mesh]]\nthreads = 2", ("mesh",)),
+        ("[mesh]\nthread = 2", ("mesh.thread", "2", "threads")),
+        ("[mesh]\nthreads = 0", ("mesh.threads", "0", "1 to 16")),
+        ("[mesh]\nthreads = 17", ("mesh.threads", "17", "1 to 16")),
+        ("[mesh]\nthreads = 2.0", ("mesh.threads", "2.0", "int")),
+        ("[mesh]\nthreads = true", ("mesh.threads", "True", "int")),
+        ("[mesh]\nmin_detection = nan", ("mesh.min_detection", "nan", "0.01 to 0.99")),
+        ("[mesh]\nmin_detection = inf", ("mesh.min_detection", "inf", "0.01 to 0.99")),
+        ("[mesh]\nmin_detection = '0.5'", ("mesh.min_detection", "'0.5'", "float")),
+        ("[mesh]\nselect = 'both'", ("mesh.select", "'both'", "'largest', 'surest'")),
+        ("[mesh]\nselect = '''a\nb'''", ("mesh.select", "'largest', 'surest'")),
+        ("[mesh]\nselect = ['largest']", ("mesh.select", "['largest']", "str")),
+        ("[camera]\nwidth = 63", ("camera.width", "63", "64 to 4096")),
+        ("[camera]\nwidth = 1979-05-27", ("camera.width", "1979", "64 to 4096")),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, named: tuple[str, ...]) -> None:
+    message = refusal(tmp_path, text)
+    assert all(part in message for part in named)
+
+
+@pytest.mark.xfail(strict=True, reason="bug: names of tables and keys are not quoted in messages")
+@pytest.mark.parametrize("text", ['[mesh]\n"a\\nb" = 1', '["a\\nb"]'])
+def test_a_line_break_in_a_name_does_not_break_the_line(tmp_path: Path, text: str) -> None:
+    refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("text", ["[mesh", "a = ", "[mesh]\nthreads = 1\nthreads = 2"])
+def test_broken_toml(tmp_path: Path, text: str) -> None:
+    assert "TOML" in refusal(tmp_path, text)
+
+
+@pytest.mark.xfail(strict=True, reason="bug: tomllib's RecursionError and ValueError pass through")
+@pytest.mark.parametrize("text", ["x = " + "[" * 5000, "x = " + "9" * 5000])
+def test_absurd_toml(tmp_path: Path, text: str) -> None:
+    refusal(tmp_path, text)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    (tmp_path / "latin.toml").write_bytes("[mesh] # é".encode("latin-1"))
+    for name in ("absent.toml", "latin.toml", "."):
+        with pytest.raises(SetupError, match="cannot be read") as error:
+            load(tmp_path / name)
+        assert len(str(error.value).splitlines()) == 1
+
+
+def toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(c):08x}" for c in value) + '"'
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(k)} = {toml(v)}" for k, v in value.items()) + "}"
+    return repr(value)
+
+
+# Control characters in names break the line of the message: see the test of that above.
+WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), max_size=8)
+PLAIN = st.one_of(
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    st.sampled_from(["tflite", "mediapipe", "largest", "surest"]),
+    WORDS,
+    st.integers(0, 20),
+)
+VALUES = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=5,
+)
+TABLES = st.dictionaries(st.sampled_from(KEYS) | WORDS, VALUES, max_size=4) | VALUES
+
+
+@given(st.dictionaries(st.sampled_from(["mesh", "camera"]) | WORDS, TABLES, max_size=3))
+def test_any_toml_loads_or_is_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, tables: dict[str, object]
+) -> None:
+    text = "\n".join(f"{toml(name)} = {toml(value)}" for name, value in tables.items())
+    path = written(tmp_path_factory.getbasetemp(), text)
+    try:
+        settings = load(path)
+    except SetupError as error:
+        assert len(str(error).splitlines()) == 1
+        return
+    for section in (settings.mesh, settings.camera):
+        for field in edge.settings.fields(section):
+            assert field.metadata["check"](getattr(section, field.name))
+
+
+def test_every_field_says_what_it_is() -> None:
+    """Python drops the strings under the fields; people and editors read them in the source."""
+    tree = ast.parse(inspect.getsource(edge.settings))
+    seen = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for entry, following in zip(node.body, [*node.body[1:], None], strict=True):
+                if isinstance(entry, ast.AnnAssign):
+                    assert isinstance(following, ast.Expr), ast.unparse(entry)
+                    assert isinstance(following.value, ast.Constant), ast.unparse(entry)
+                    assert str(following.value.value).endswith(".")
+                    seen.add(ast.unparse(entry.target))
+    assert seen >= set(KEYS)

@@ -1,0 +1,164 @@
+"""The whole way: pictures → training → bundle → reading."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.__main__ import main as convert
+from edge import CLASSES, Recognizer
+from edge.cameras.opencv import decode
+from train.__main__ import main as train
+from train.dataset import Picture, find_pictures
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one run left."""
+
+    data: Path
+    out: Path
+    models: Path
+    told: str
+
+
+def subset(archive: Path, target: Path) -> Path:
+    """A small zip out of FER-2013's: 12 training and 6 validation pictures of each class."""
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(target, "w") as small:
+        names = sorted(source.namelist())
+        for label in CLASSES:
+            for split, count in (("Training", 12), ("PublicTest", 6)):
+                start = f"face_{label}/fer2013_{split}_"
+                for name in [name for name in names if name.startswith(start)][:count]:
+                    small.writestr(name, source.read(name))
+    return target
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, build_dataset: Callable[..., Path]) -> Path:
+    """Real pictures where the data sets are at hand, else warped portraits."""
+    folder = tmp_path_factory.mktemp("data")
+    archive = REPO.parent / "shared/datasets/fer2013.zip"
+    if archive.is_file():
+        return subset(archive, folder / "fer2013.zip")
+    return build_dataset(folder / "fer2013", 12, 6)
+
+
+def command(*arguments: object) -> str:
+    line = [sys.executable, "-m", *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=REPO, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def with_networks(folder: Path) -> Path:
+    """A bundle's folder that has the networks and no classifier."""
+    folder.mkdir()
+    for path in (REPO / "models").glob("*.tflite"):
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    out, models = folder / "out", with_networks(folder / "models")
+    told = command("train", data, "--out", out, "--jobs", 2, "--recipes", "baseline")
+    told += command("convert", "--trained", out / "baseline.npz", "--models", models)
+    return Trained(data, out, models, told)
+
+
+def test_the_bundle_reads_pictures(trained: Trained) -> None:
+    """Better than chance on pictures that it was trained on: the classes are not mixed up."""
+    recognise = Recognizer(trained.models, cropped=True)
+    pictures = find_pictures([trained.data])[0]
+    learnt = [p for p in pictures if p.official_split == "Training"]
+    right = [recognise(decode(p.read_bytes(), p.id)).label == CLASSES[p.label] for p in learnt]
+    assert np.mean(right) > 0.4
+
+
+def test_the_shipped_file_is_small(trained: Trained) -> None:
+    assert (trained.models / "svm.npz").stat().st_size <= 3_000_000
+
+
+def test_the_report_is_there(trained: Trained) -> None:
+    report = json.loads((trained.out / "report/report.json").read_text())
+    assert 0 < report["models"]["baseline"]["validation"]["accuracy"] <= 1
+    page = (trained.out / "report/index.html").read_text()
+    images = re.findall('<img src="([^"]+)"', page)
+    assert len(images) == 4
+    for name in images:
+        data = (trained.out / "report" / name).read_bytes()
+        assert min(decode(data, name).shape[:2]) > 100
+    assert str(trained.out / "report/index.html") in trained.told
+
+
+def test_the_splits_are_the_official_ones(trained: Trained) -> None:
+    """Nobody changes sides; what is dropped has a reason."""
+    meant = {"Training": "train", "PublicTest": "validation"}
+    with (trained.out / "splits.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    pictures = {p.id: p for p in find_pictures([trained.data])[0]}
+    assert {row["id"] for row in rows} == set(pictures)
+    for row in rows:
+        picture: Picture = pictures[row["id"]]
+        assert row["label"] == str(picture.label)
+        if row["split"] == "dropped":
+            assert row["why"]
+        else:
+            assert row["split"] == meant[str(picture.official_split)]
+
+
+def test_the_manifest_tells_what_was_measured(trained: Trained) -> None:
+    manifest = json.loads((trained.models / "manifest.json").read_text())
+    report = json.loads((trained.out / "report/report.json").read_text())
+    measured = report["models"]["baseline"]["sources"]["fer2013"]
+    told = manifest["models"]["svm"]["metrics"]["fer2013"]
+    assert told["accuracy"] == pytest.approx(measured["accuracy"], abs=1e-4)
+    assert manifest["models"]["svm"]["parity"]["different_labels"] == 0
+    assert manifest["dataset"] == report["dataset"]
+
+
+def test_the_same_pictures_make_the_same_bundle(trained: Trained, tmp_path: Path) -> None:
+    """From nothing, with another number of processes: byte for byte."""
+    out, models = tmp_path / "out", with_networks(tmp_path / "models")
+    assert (
+        train([str(trained.data), "--out", str(out), "--jobs", "1", "--recipes", "baseline"]) == 0
+    )
+    assert convert(["--trained", str(out / "baseline.npz"), "--models", str(models)]) == 0
+    for name in ("svm.npz", "manifest.json"):
+        assert (models / name).read_bytes() == (trained.models / name).read_bytes(), name
+
+
+def test_too_few_classes_is_one_line(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = next(p for p in find_pictures([trained.data])[0] if p.label == 3)
+    folder = tmp_path / "one/face_happy"
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").write_bytes(picture.read_bytes())
+    arguments = [str(tmp_path / "one"), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert train([*arguments, "--recipes", "baseline"]) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train:")]
+    assert len(told) == 1
+    assert "has no picture of: angry" in told[0]
+
+
+def test_no_data_set_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train([str(tmp_path / "absent"), "--out", str(tmp_path / "out")]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("train: ")
+    assert "absent" in told

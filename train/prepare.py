@@ -1,0 +1,80 @@
+"""Pictures → meshes → splits: what every training and search starts from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.errors import EdgeError
+from edge.types import CLASSES
+from train import evaluate, meshes, splits
+from train.dataset import describe, find_pictures, fingerprint
+from train.svm import Data
+
+
+def prepare(
+    roots: Sequence[Path], out: Path, jobs: int | None = None, near: float = splits.NEAR
+) -> tuple[Data, dict[str, Any]]:
+    """The split meshes of the data sets `roots`, and what is to be said about them.
+
+    Everything that takes long is kept in `out` and not made again. `near`: see `splits.decide`.
+    Raises EdgeError where a class would be without pictures in one of the splits.
+    """
+    pictures, notes = find_pictures(roots)
+    print(describe(pictures), flush=True)
+    rows = meshes.extract(pictures, out / "meshes.npz", jobs=jobs)
+    broken = [p.id for p, good in zip(pictures, rows.readable, strict=True) if not good]
+    if broken:
+        shown = ", ".join(broken[:20]) + (", …" if len(broken) > 20 else "")
+        notes.append(f"{len(broken)} unreadable pictures left out: {shown}")
+    pictures = [p for p, good in zip(pictures, rows.readable, strict=True) if good]
+    rows = rows.take(rows.readable)
+
+    verdicts = splits.decide(pictures, rows.content.tolist(), rows.fingerprint, near)
+    splits.write(out / "splits.csv", pictures, verdicts)
+    notes += splits.summary(pictures, verdicts)
+    print("\n".join(notes), flush=True)
+
+    label = np.array([picture.label for picture in pictures])
+    source = np.array([picture.source for picture in pictures])
+    split = np.array([verdict.split for verdict in verdicts])
+    train, validation = (np.flatnonzero(split == name) for name in ("train", "validation"))
+    _enough(label, train=train, validation=validation)
+    # Mirrored pictures come after the split, and only of the pictures that train.
+    mirrored = meshes.extract(
+        [pictures[i] for i in train], out / "meshes-mirrored.npz", mirrored=True, jobs=jobs
+    )
+    data = Data(
+        landmarks=rows.landmarks[train],
+        mirrored=mirrored.landmarks,
+        label=label[train],
+        source=source[train],
+        validation_landmarks=rows.landmarks[validation],
+        validation_label=label[validation],
+        validation_source=source[validation],
+    )
+    about: dict[str, Any] = {
+        "dataset": {
+            "fingerprint": fingerprint(zip(rows.id, rows.content, strict=True)),
+            "pictures": dict(Counter(picture.source for picture in pictures)),
+            "train": len(train),
+            "validation": len(validation),
+            "near": near,
+        },
+        "meshes": meshes.provenance(mirrored=False),
+        "notes": notes,
+        "coverage": evaluate.coverage(rows.presence, label, source),
+        "models": {},
+    }
+    return data, about
+
+
+def _enough(label: np.ndarray, **splits_: np.ndarray) -> None:
+    for name, rows in splits_.items():
+        missing = [CLASSES[i] for i in range(len(CLASSES)) if not (label[rows] == i).any()]
+        if missing:
+            raise EdgeError(f"the {name} set has no picture of: {', '.join(missing)}; add some")
