@@ -12,7 +12,6 @@ import json
 import platform
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from convert.wheels import table
+from edge.arrays import load
 from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST
 from edge.classify.svm import ARRAYS, SupportVectorMachine
 from edge.errors import EdgeError, SetupError
@@ -53,22 +53,27 @@ def convert(trained: Path, models: Path) -> None:
 
     Raises SetupError otherwise, and leaves the bundle that was there.
     """
+    if not trained.is_file():
+        raise SetupError(f"{trained} is missing: run `make train DATA=…` first")
+    names = [f"array_{name}" for name in ARRAYS]
+    file = load(
+        trained, ["description", "validation_landmarks", "validation_probabilities", *names]
+    )
     try:
-        with np.load(trained, allow_pickle=False) as file:
-            description = json.loads(str(file["description"]))
-            arrays = {name: _plain(file[f"array_{name}"]) for name in ARRAYS}
-            landmarks = file["validation_landmarks"]
-            expected = file["validation_probabilities"]
-    except FileNotFoundError:
-        raise SetupError(f"{trained} is missing: run `make train DATA=…` first") from None
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        description = json.loads(str(file["description"]))
+        known = description["feature"] in FEATURES
+    except (ValueError, KeyError, TypeError) as error:
         raise SetupError(f"{trained}: not what training writes: {error}") from None
+    if not known:
+        raise SetupError(f"{trained}: unknown feature {description['feature']!r}: train again")
+    arrays = {name: _plain(file[f"array_{name}"]) for name in ARRAYS}
+    landmarks, expected = file["validation_landmarks"], file["validation_probabilities"]
     if description["classes"] != list(CLASSES):
         raise SetupError(f"{trained}: trained on other classes: {description['classes']}")
 
-    feature = FEATURES[description["feature"]]
     try:
         models.mkdir(parents=True, exist_ok=True)
+        # Both files are complete before either replaces what was there.
         with tempfile.TemporaryDirectory(dir=models) as temporary:
             path = Path(temporary) / "svm.npz"
             np.savez_compressed(path, **arrays)
@@ -76,23 +81,43 @@ def convert(trained: Path, models: Path) -> None:
             size = path.stat().st_size
             if size > LIMIT:
                 raise SetupError(f"svm.npz would have {size:,} bytes; allowed are {LIMIT:,}")
-            data = path.read_bytes()
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            manifest = _manifest(description, arrays, parity, size, sha256)
+            text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+            (Path(temporary) / MANIFEST).write_text(text, encoding="utf-8")
             path.replace(models / "svm.npz")
+            (Path(temporary) / MANIFEST).replace(models / MANIFEST)
     except OSError as error:
         raise SetupError(f"{models}: cannot be written: {error.strerror or error}") from None
-    manifest = {
+    vectors = len(arrays["support_vectors"])
+    print(f"wrote {models / 'svm.npz'} ({size / 1e6:.2f} MB, {vectors} support vectors)")
+    print(f"wrote {models / MANIFEST}")
+    print(
+        f"{parity['meshes']} validation meshes: same labels as scikit-learn, probabilities within "
+        f"{parity['largest_difference']:.1e}"
+    )
+
+
+def _manifest(
+    description: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    parity: dict[str, Any],
+    size: int,
+    sha256: str,
+) -> dict[str, Any]:
+    return {
         "format": FORMAT,
         "classes": list(CLASSES),
         "networks": {m.file: m.sha256 for m in table() if m.file.endswith(".tflite")},
         "models": {
             "svm": {
                 "file": "svm.npz",
-                "sha256": hashlib.sha256(data).hexdigest(),
+                "sha256": sha256,
                 "bytes": size,
                 "feature": {
                     "name": description["feature"],
-                    "version": feature.version,
-                    "shape": [feature.size],
+                    "version": FEATURES[description["feature"]].version,
+                    "shape": [FEATURES[description["feature"]].size],
                 },
                 "arrays": {
                     name: {"shape": list(value.shape), "dtype": str(value.dtype)}
@@ -106,15 +131,6 @@ def convert(trained: Path, models: Path) -> None:
         "meshes": description["meshes"],
         "made_with": {"python": platform.python_version(), **_versions()},
     }
-    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-    (models / MANIFEST).write_text(text, encoding="utf-8")
-    vectors = len(arrays["support_vectors"])
-    print(f"wrote {models / 'svm.npz'} ({size / 1e6:.2f} MB, {vectors} support vectors)")
-    print(f"wrote {models / MANIFEST}")
-    print(
-        f"{parity['meshes']} validation meshes: same labels as scikit-learn, probabilities within "
-        f"{parity['largest_difference']:.1e}"
-    )
 
 
 def compare(
@@ -127,9 +143,11 @@ def compare(
     compute = FEATURES[feature].compute
     classifier = SupportVectorMachine(path, FEATURES[feature].size)
     got = np.stack([classifier(compute(mesh)) for mesh in landmarks])
+    if got.shape != expected.shape:
+        raise SetupError(f"{len(got)} meshes, but answers of shape {expected.shape}: train again")
     different = int((got.argmax(axis=1) != expected.argmax(axis=1)).sum())
     largest = float(np.abs(got - expected).max())
-    if different or largest > TOLERANCE:
+    if different or not largest <= TOLERANCE:  # `not <=` also catches NaN
         raise SetupError(
             f"{different} of {len(got)} labels differ from scikit-learn's, probabilities by up to "
             f"{largest:.1e} (allowed {TOLERANCE:.0e}): not written"

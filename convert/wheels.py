@@ -15,6 +15,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.arrays import BROKEN_ZIP
 from edge.bundle import DEFAULT_DIR
 from edge.errors import EdgeError, SetupError
 
@@ -93,7 +94,7 @@ def _extract(archive: Path, member: Member, folder: Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as wheel:
             data = wheel.read(member.name)
-    except (KeyError, zipfile.BadZipFile) as error:
+    except (KeyError, *BROKEN_ZIP) as error:
         raise SetupError(f"{member.wheel}: {member.name} cannot be unzipped: {error}") from None
     found = hashlib.sha256(data).hexdigest()
     if found != member.sha256:

@@ -26,6 +26,11 @@ SAMPLE = "sample.y4m"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status. Every foreseeable mistake is one line on stderr."""
+    if sys.stderr is None:  # so Python has it where the descriptor is closed
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  open to the end
+    if sys.stdout is None:
+        _tell("stdout is closed: there is nowhere to write readings to")
+        return 1
     options = _parser().parse_args(arguments)
     try:
         settings = load(options.config) if options.config else Settings()
@@ -61,17 +66,18 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     recognise = _recognizer(options, settings, cropped=options.cropped)
     publish = JsonLines(sys.stdout)
     draw = _annotator(options) if options.annotate else None
-    shared = os.path.commonpath([file.absolute().parent for file in files]) if files else ""
+    whole = [Path(os.path.abspath(file)) for file in files]  # noqa: PTH100  links stay
+    shared = os.path.commonpath([file.parent for file in whole]) if whole else ""
 
     # Where the lines themselves go to the terminal, they are the progress.
     hidden = not sys.stderr.isatty() or sys.stdout.isatty()
-    progress = tqdm(files, unit="file", disable=hidden, file=sys.stderr)
-    for file in progress:
+    progress = tqdm(whole, unit="file", disable=hidden, file=sys.stderr)
+    for file, given in zip(progress, files, strict=True):
         try:
-            for frame, reading in read(read_file(file), recognise):
+            for frame, reading in read(read_file(given), recognise):
                 publish(frame, reading)
                 if draw:
-                    draw(file.absolute().relative_to(shared), frame, reading)
+                    draw(file.relative_to(shared), frame, reading)
         except SourceError as error:
             failures += 1
             progress.clear()

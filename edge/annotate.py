@@ -76,7 +76,7 @@ class Annotator:
         Raises SourceError when the disk or the path does not take it.
         """
         if not is_picture(name):
-            name = name.with_name(f"{name.stem}_{frame.index:06d}.jpg")
+            name = name.with_name(f"{name.name}_{frame.index:06d}.jpg")
         elif name.suffix != ".jpg":  # a.png may stand beside a.jpg
             name = name.with_name(f"{name.name}.jpg")
         path = self._folder / name

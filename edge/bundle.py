@@ -39,7 +39,7 @@ class Bundle:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise SetupError(f"{path} is missing: run `make convert`, or give --models") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise SetupError(f"{path}: cannot be read: {error}") from None
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise SetupError(f"{path}: not a manifest of format {FORMAT}")
@@ -47,12 +47,15 @@ class Bundle:
             raise SetupError(
                 f"{path}: classes are {manifest.get('classes')}, this runtime has {list(CLASSES)}"
             )
+        tables = ("networks", "models")
+        if not all(isinstance(manifest.get(table), dict) for table in tables):
+            raise SetupError(f"{path}: no table of {' or '.join(tables)}")
         return cls(folder, manifest)
 
     @property
     def models(self) -> tuple[str, ...]:
         """Names of the classifiers in the bundle."""
-        return tuple(self.manifest.get("models", {}))
+        return tuple(self.manifest["models"])
 
     def model(self, name: str) -> dict[str, Any]:
         """The manifest's entry of classifier `name`."""
@@ -68,6 +71,8 @@ class Bundle:
         path = self.folder / name
         try:
             found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except ValueError:
+            raise SetupError(f"{self.folder / MANIFEST}: no file can be named {name!r}") from None
         except OSError:
             raise SetupError(f"{path} is missing: run `make models`") from None
         if found != sha256:

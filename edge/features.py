@@ -41,12 +41,12 @@ _INNER = np.array(INNER)
 _TINY = 1e-6
 
 
-def distances(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Distance of every point to the nose tip in the picture plane, mean 1: (468,) float32.
+def distances(landmarks: NDArray[np.float32], reference: int = NOSE_TIP) -> NDArray[np.float32]:
+    """Distance of every point to one of them in the picture plane, mean 1: (468,) float32.
 
     The public precursor's feature. `landmarks` (468, 3), any unit.
     """
-    offset = landmarks[:, :2] - landmarks[NOSE_TIP, :2]
+    offset = landmarks[:, :2] - landmarks[reference, :2]
     length = np.hypot(offset[:, 0], offset[:, 1])
     return (length / max(float(length.mean()), _TINY)).astype(np.float32)
 
@@ -56,7 +56,9 @@ def aligned(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
 
     The turn is in the picture plane; z is scaled like x and y.
     """
-    centred = landmarks - landmarks.mean(axis=0)
+    # From the nose first: a mean of pixels far from the origin would lose digits in float32.
+    centred = landmarks - landmarks[NOSE_TIP]
+    centred -= centred.mean(axis=0)
     dx, dy = (landmarks[LEFT_EYE_OUTER, :2] - landmarks[RIGHT_EYE_OUTER, :2]).tolist()
     length = hypot(dx, dy)
     cos, sin = (dx / length, dy / length) if length > _TINY else (1.0, 0.0)

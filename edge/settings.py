@@ -84,13 +84,13 @@ def load(path: Path) -> Settings:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise SetupError(f"{path}: not valid TOML: {error}") from None
     known = {section.name: type(section.default) for section in fields(Settings)}
     sections: dict[str, Any] = {}
     for name, table in tables.items():
         if name not in known or not isinstance(table, dict):
-            raise SetupError(f"{path}: unknown table [{name}]; allowed: {', '.join(known)}")
+            raise SetupError(f"{path}: unknown table {name!r}; allowed: {', '.join(known)}")
         sections[name] = _section(path, name, known[name], table)
     return Settings(**sections)
 
@@ -98,7 +98,7 @@ def load(path: Path) -> Settings:
 def _section(path: Path, name: str, kind: type[Any], table: dict[str, Any]) -> Any:
     known = {entry.name: entry for entry in fields(kind)}
     for key, value in table.items():
-        where = f"{path}: {name}.{key} = {value!r}"
+        where = f"{path}: {name}.{key if key.isprintable() else repr(key)} = {value!r}"
         if key not in known:
             raise SetupError(f"{where}: unknown key; allowed: {', '.join(known)}")
         if not _fits(known[key], value):

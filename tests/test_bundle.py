@@ -103,7 +103,7 @@ def test_missing_file(bundle_copy: Path, name: str) -> None:
 
 @pytest.mark.parametrize("networks", [None, {}, [], {DETECTOR: "0"}])
 def test_unnamed_network(edit_manifest: Edit, networks: object) -> None:
-    assert "face_landmark.tflite" in refusal(edit_manifest(networks=networks))
+    assert "network" in refusal(edit_manifest(networks=networks))
 
 
 @pytest.mark.parametrize("key", ["file", "sha256", "feature"])
@@ -133,7 +133,6 @@ def test_a_bundle_may_hold_several_models(bundle_copy: Path, edit_manifest: Edit
     Recognizer(folder, "other")
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a manifest of odd types raises TypeError, ValueError")
 @pytest.mark.parametrize(
     "change",
     [

@@ -151,7 +151,6 @@ def test_annotate(
     assert np.abs(got["deep/a/x.jpg"][:, :480].astype(int) - plain).max() > 60
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a video's name loses its ending in the annotated one")
 def test_annotated_videos_of_one_name(command: Command, tmp_path: Path, video: Path) -> None:
     (tmp_path / "v").mkdir()
     for ending in ("avi", "mkv"):
@@ -160,7 +159,6 @@ def test_annotated_videos_of_one_name(command: Command, tmp_path: Path, video: P
     assert len(pictures(tmp_path / "out")) == 8
 
 
-@pytest.mark.xfail(strict=True, reason="bug: `..` in a path leads out of the --annotate folder")
 def test_annotate_writes_nowhere_else(
     command: Command, tmp_path: Path, save: Save, small: np.ndarray
 ) -> None:

@@ -69,7 +69,6 @@ def test_a_full_disk_behind_stdout(command: Command) -> None:
     assert result.complaints[1:] == ["cannot write readings: No space left on device"]
 
 
-@pytest.mark.xfail(strict=True, reason="bug: sys.stdout or sys.stderr may be None")
 @pytest.mark.parametrize("closed", [1, 2])
 def test_a_closed_stream(tmp_path: Path, save: Save, small: np.ndarray, closed: int) -> None:
     """A daemon may be started without them."""

@@ -50,7 +50,6 @@ def test_invariant(
     [
         pytest.param(
             "inner_xyz",
-            marks=pytest.mark.xfail(strict=True, reason="bug: a mean in float32 loses digits"),
         ),
         "distances",
     ],

@@ -29,12 +29,13 @@ ALLOWED = {
     "edge.errors": set(),
     "edge.quiet": set(),
     "edge.settings": {"edge.errors"},
+    "edge.arrays": {"edge.errors"},
     "edge.bundle": {"edge.errors", "edge.types"},
     "edge.cameras": COMMON,
     "edge.mesh": COMMON | {"edge.bundle"},
     # The eye corners by which a face is levelled are the mesh's.
     "edge.features": COMMON | {"edge.mesh"},
-    "edge.classify": COMMON | {"edge.bundle", "edge.features"},
+    "edge.classify": COMMON | {"edge.arrays", "edge.bundle", "edge.features"},
     "edge.publish": COMMON,
 }
 """Room → other rooms that it may import. Who is not named here may import all of them."""

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from edge.errors import EdgeError
 from train import evaluate, report, splits, svm
@@ -36,11 +37,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"likeness from which two pictures count as one (default: {splits.NEAR}); above 1 "
         "only identical files do",
     )
+    parser.add_argument(
+        "--train-on",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="train on these sources only and judge all of them (default: train on all)",
+    )
     options = parser.parse_args(arguments)
     try:
-        train(options.data, options.out, options.jobs, options.recipes, options.near)
+        data, about = prepare(
+            options.data,
+            options.out,
+            jobs=options.jobs,
+            near=options.near,
+            train_on=options.train_on,
+        )
+        fit(data, about, options.out, options.recipes)
     except EdgeError as error:
         print(f"train: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"train: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("train: stopped; the same command goes on from here", file=sys.stderr)
@@ -48,11 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def train(
-    roots: Sequence[Path], out: Path, jobs: int | None, recipes: Sequence[str], near: float
-) -> None:
-    """The whole training; everything it makes goes into `out`."""
-    data, about = prepare(roots, out, jobs, near)
+def fit(data: svm.Data, about: dict[str, Any], out: Path, recipes: Sequence[str]) -> None:
+    """Fit the recipes, judge them on validation, and write models and report into `out`."""
     for name in recipes:
         print(f"{name}: {(svm.RECIPES[name].__doc__ or '').splitlines()[0]}", flush=True)
         start = time.perf_counter()

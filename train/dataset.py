@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from edge.arrays import BROKEN_ZIP
 from edge.errors import SourceError
 from edge.types import CLASSES
 
@@ -70,7 +71,7 @@ class Picture:
             if self.root.is_dir():
                 return (self.root / self.name).read_bytes()
             return _archive(self.root).read(self.name)
-        except (OSError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        except (OSError, KeyError, *BROKEN_ZIP) as error:
             raise SourceError(f"{self.id}: cannot be read: {error}") from None
 
 
@@ -89,6 +90,7 @@ def find_pictures(roots: Sequence[Path]) -> tuple[list[Picture], list[str]]:
         raise SourceError("no data set given: make train DATA='path/to/fer2013.zip …'")
     pictures: list[Picture] = []
     notes: list[str] = []
+    roots = [root.resolve() for root in roots]
     for root in roots:
         found, told = _find_in(root)
         pictures += found
@@ -104,17 +106,20 @@ def _name(root: Path) -> str:
 
 
 def _find_in(root: Path) -> tuple[list[Picture], list[str]]:
-    root = root.resolve()
     if root.is_dir():
         names: Iterable[str] = (
             path.relative_to(root).as_posix() for path in root.glob("*/*") if path.is_file()
         )
         folders = {path.name for path in root.iterdir() if path.is_dir()}
-    elif zipfile.is_zipfile(root):
-        names = [name for name in _archive(root).namelist() if not name.endswith("/")]
-        folders = {name.split("/")[0] for name in _archive(root).namelist() if "/" in name}
-    else:
+    elif not zipfile.is_zipfile(root):
         raise SourceError(f"{root}: no such folder or zip")
+    else:
+        try:
+            listed = _archive(root).namelist()
+        except (OSError, *BROKEN_ZIP) as error:
+            raise SourceError(f"{root}: a zip that cannot be read: {error}") from None
+        names = [name for name in listed if not name.endswith("/")]
+        folders = {name.split("/")[0] for name in listed if "/" in name}
     label_of = {f"face_{label}": index for index, label in enumerate(CLASSES)}
     pictures, other = [], 0
     for name in names:

@@ -36,13 +36,13 @@ class PartlyWhitenedPca(TransformerMixin, BaseEstimator):
     device holds them: the machine is trained behind the very numbers that the device will use.
     """
 
-    def __init__(self, components: int = 88, whitening: float = 0.8) -> None:
+    def __init__(self, components: int = 80, whitening: float = 0.8) -> None:
         self.components = components
         self.whitening = whitening
 
     def fit(self, features: Array, labels: Array | None = None) -> PartlyWhitenedPca:
         """`features` (N, d)."""
-        pca = PCA(self.components, svd_solver="full").fit(features)
+        pca = PCA(min(self.components, *features.shape), svd_solver="full").fit(features)
         deviation = np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
         self.mean_ = pca.mean_.astype(np.float32).astype(np.float64)
         scaled = (pca.components_ / (deviation**self.whitening)[:, None]).T
@@ -64,7 +64,7 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        vectors: int = 8000,
+        vectors: int = 12000,
         gamma: float = 1.0,
         C: float = 10.0,
         balance: float = 0.3,
@@ -92,9 +92,10 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         for start in range(0, len(features), _BLOCK):
             rows = slice(start, start + _BLOCK)
             kernel = rbf_kernel(features[rows].astype(np.float32), vectors, self.gamma_)
-            weighted = kernel * weight[index[rows], None].astype(np.float32)
+            kernel = kernel.astype(np.float64)  # its square in float32 would not stay definite
+            weighted = kernel * weight[index[rows], None]
             left += weighted.T @ kernel
-            right += weighted.T.astype(np.float64) @ (targets[rows] - self.intercept_)
+            right += weighted.T @ (targets[rows] - self.intercept_)
         self.dual_coef_ = solve(left, right, assume_a="pos", overwrite_a=True, check_finite=False)
         return self
 

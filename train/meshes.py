@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from edge.arrays import load
 from edge.bundle import DEFAULT_DIR
 from edge.cameras.opencv import decode
 from edge.errors import SetupError, SourceError
@@ -74,10 +75,12 @@ class Meshes:
 
 def provenance(mirrored: bool) -> dict[str, Any]:
     """What the meshes depend on besides the pictures: networks, code, settings."""
-    files = {
-        name: hashlib.sha256((DEFAULT_DIR / name).read_bytes()).hexdigest()
-        for name in (DETECTOR_FILE, LANDMARK_FILE)
-    }
+    files = {}
+    for name in (DETECTOR_FILE, LANDMARK_FILE):
+        try:
+            files[name] = hashlib.sha256((DEFAULT_DIR / name).read_bytes()).hexdigest()
+        except OSError:
+            raise SetupError(f"{DEFAULT_DIR / name} is missing: run `make models`") from None
     crop = MeshSettings()
     return {
         "version": VERSION,
@@ -97,9 +100,12 @@ def extract(
     made_by = json.dumps(provenance(mirrored), sort_keys=True)
     parts = sorted(path.parent.glob(f"{path.stem}.part*.npz"))
     known: dict[tuple[str, str], tuple[Meshes, int]] = {}
+    kept: list[tuple[str, str]] = []  # what `path` itself holds, in its order
     for file in (path, *parts):
         rows = _load(file, made_by)
         if rows is not None:
+            if file == path:
+                kept = list(zip(rows.id.tolist(), rows.stamp.tolist(), strict=True))
             known |= {key: (rows, i) for i, key in enumerate(zip(rows.id, rows.stamp, strict=True))}
     keys = [(picture.id, picture.stamp()) for picture in pictures]
     todo = [picture for picture, key in zip(pictures, keys, strict=True) if key not in known]
@@ -123,7 +129,7 @@ def extract(
                     }
 
     meshes = _concatenate([rows.take(np.array([i])) for rows, i in (known[key] for key in keys)])
-    if todo or not path.is_file() or _load_ids(path) != [picture.id for picture in pictures]:
+    if kept != keys:
         _save(path, meshes, made_by)
     for part in parts:
         part.unlink(missing_ok=True)
@@ -199,22 +205,16 @@ def _save(path: Path, rows: Meshes, made_by: str) -> None:
         write(partial, made_by=np.array(made_by), **columns)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise SetupError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _load(path: Path, made_by: str) -> Meshes | None:
     """The rows of a file of this very kind; None where it is another one, broken or missing."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["made_by"]) != made_by:
-                return None
-            return Meshes(*(file[field.name] for field in fields(Meshes)))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        if str(load(path, ["made_by"])["made_by"]) != made_by:
+            return None
+        return Meshes(**load(path, [field.name for field in fields(Meshes)]))
+    except SetupError:
         return None
-
-
-def _load_ids(path: Path) -> list[str]:
-    with np.load(path, allow_pickle=False) as file:
-        ids: list[str] = file["id"].tolist()
-        return ids

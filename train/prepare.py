@@ -17,11 +17,17 @@ from train.svm import Data
 
 
 def prepare(
-    roots: Sequence[Path], out: Path, jobs: int | None = None, near: float = splits.NEAR
+    roots: Sequence[Path],
+    out: Path,
+    *,
+    jobs: int | None = None,
+    near: float = splits.NEAR,
+    train_on: Sequence[str] = (),
 ) -> tuple[Data, dict[str, Any]]:
     """The split meshes of the data sets `roots`, and what is to be said about them.
 
     Everything that takes long is kept in `out` and not made again. `near`: see `splits.decide`.
+    `train_on`: names of the sources to train on; the others are only judged; all where empty.
     Raises EdgeError where a class would be without pictures in one of the splits.
     """
     pictures, notes = find_pictures(roots)
@@ -42,7 +48,12 @@ def prepare(
     label = np.array([picture.label for picture in pictures])
     source = np.array([picture.source for picture in pictures])
     split = np.array([verdict.split for verdict in verdicts])
-    train, validation = (np.flatnonzero(split == name) for name in ("train", "validation"))
+    unknown = sorted(set(train_on) - set(source.tolist()))
+    if unknown:
+        raise EdgeError(f"--train-on {unknown[0]}: no such source; there are: {sorted({*source})}")
+    learned = np.isin(source, train_on) if train_on else np.full(len(source), True)
+    train = np.flatnonzero((split == "train") & learned)
+    validation = np.flatnonzero(split == "validation")
     _enough(label, train=train, validation=validation)
     # Mirrored pictures come after the split, and only of the pictures that train.
     mirrored = meshes.extract(
@@ -64,6 +75,7 @@ def prepare(
             "train": len(train),
             "validation": len(validation),
             "near": near,
+            "train_on": sorted({*source[train].tolist()}),
         },
         "meshes": meshes.provenance(mirrored=False),
         "notes": notes,

@@ -87,7 +87,7 @@ def baseline(data: Data) -> Fitted:
     name = "distances"
     training = features(name, data.landmarks)
     validation = features(name, data.validation_landmarks)
-    project = projection(PCA(50, random_state=0), training)
+    project = projection(PCA(min(50, len(training)), random_state=0), training)
     svc = SVC(C=5, cache_size=2000, decision_function_shape="ovo")
     svc.fit(project.transform(training), data.label)
     decision = svc.decision_function(project.transform(validation))
@@ -122,7 +122,8 @@ def best(data: Data) -> Fitted:
     pipeline.fit(training, np.concatenate([data.label, data.label]))
     pca, svm = (step for _, step in pipeline.steps)
     decision = pipeline.decision_function(validation)
-    scale = temperature(decision, data.validation_label)
+    known = np.isin(data.validation_source, np.unique(data.source))
+    scale = temperature(decision[known], data.validation_label[known])
     return Fitted(
         name,
         {
@@ -192,7 +193,7 @@ def save(path: Path, fitted: Fitted, data: Data, about: Mapping[str, Any]) -> No
         "classes": list(CLASSES),
         "dataset": about["dataset"],
         "meshes": about["meshes"],
-        "training": about["models"][name],
+        "training": {k: v for k, v in about["models"][name].items() if k != "seconds"},
     }
     try:
         np.savez_compressed(

@@ -57,7 +57,7 @@ def open_camera(
         from edge.cameras.picamera2 import PiCamera
 
         return PiCamera(settings)
-    if uri.endswith(".y4m"):
+    if uri.lower().endswith(".y4m") and "://" not in uri:
         from edge.cameras.y4m import Y4m
 
         return Y4m(Path(uri))

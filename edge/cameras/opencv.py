@@ -102,7 +102,15 @@ class Video:
     @staticmethod
     def _open(uri: str, settings: CameraSettings) -> cv2.VideoCapture:
         if not uri.startswith("v4l2:"):
-            return cv2.VideoCapture(uri, cv2.CAP_FFMPEG)
+            wait_ms = round(settings.timeout_seconds * 1e3)
+            return cv2.VideoCapture(
+                uri,
+                cv2.CAP_FFMPEG,
+                [
+                    *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait_ms),
+                    *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait_ms),
+                ],
+            )
         return cv2.VideoCapture(
             int(uri[5:]),
             cv2.CAP_V4L2,
@@ -170,7 +178,7 @@ def read_file(path: Path) -> Iterator[Frame]:
     if is_picture(path):
         yield read_picture(path)
         return
-    video = Y4m(path) if path.suffix == ".y4m" else Video(str(path))
+    video = Y4m(path) if path.suffix.lower() == ".y4m" else Video(str(path))
     try:
         yield from video
     finally:

@@ -36,6 +36,9 @@ class PiCamera:
         self._timeout_s = settings.timeout_seconds
         try:
             self._camera = Picamera2()
+        except (RuntimeError, IndexError) as error:
+            raise SourceError(f"picamera2: the camera cannot be opened: {error}") from None
+        try:
             # libcamera names formats by the word, top byte first: "BGR888" is RGB in memory.
             configuration = self._camera.create_video_configuration(
                 main={"size": (settings.width, settings.height), "format": "BGR888"},
@@ -44,8 +47,9 @@ class PiCamera:
             )
             self._camera.configure(configuration)
             self._camera.start()
-        except (RuntimeError, IndexError) as error:
-            raise SourceError(f"picamera2: the camera cannot be opened: {error}") from None
+        except RuntimeError as error:
+            self._camera.close()
+            raise SourceError(f"picamera2: the camera cannot be started: {error}") from None
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames for ever. Raises SourceError when none comes in time."""

@@ -61,7 +61,7 @@ class Y4m:
         while True:
             start = perf_counter()
             header = self._file.readline(_LINE)
-            if not header:
+            if not header and index:
                 return
             if not header.startswith(b"FRAME") or self._file.readinto(buffer.data) != buffer.size:
                 raise SourceError(f"{self._path}: ends inside frame {index}")

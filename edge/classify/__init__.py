@@ -34,10 +34,10 @@ def open_classifier(bundle: Bundle, name: str) -> Classifier:
         path = bundle.file(entry["file"], entry["sha256"])
     except (KeyError, TypeError) as error:
         raise SetupError(f"{bundle.folder / MANIFEST}: model {name!r} lacks {error}") from None
-    feature = FEATURES.get(wanted)
+    feature = FEATURES.get(wanted) if isinstance(wanted, str) else None
     if feature is None or feature.version != version:
         raise SetupError(
-            f"model {name!r} needs feature {wanted!r} version {version}, which this runtime lacks: "
-            "update the program, or run `make convert`"
+            f"{bundle.folder / MANIFEST}: model {name!r} needs feature {wanted!r} version "
+            f"{version}, which this runtime lacks: update the program, or run `make convert`"
         )
     return Classifier(feature.compute, SupportVectorMachine(path, feature.size))

@@ -17,12 +17,12 @@ calibration_bias    (7,)
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.arrays import load
 from edge.errors import SetupError
 from edge.types import CLASSES
 
@@ -44,13 +44,32 @@ class SupportVectorMachine:
 
     def __init__(self, path: Path, feature_size: int) -> None:
         """Load `path`. Raises SetupError when it is no such file or its shapes do not fit."""
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name].astype(np.float32) for name in ARRAYS}
-        except KeyError as error:
-            raise SetupError(f"{path}: array {error} is missing: run `make convert`") from None
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise SetupError(f"{path}: cannot be read: {error}") from None
+        found = load(path, ARRAYS)
+        if any(value.dtype.kind not in "fi" for value in found.values()):
+            raise SetupError(f"{path}: an array is not of numbers: run `make convert`")
+        arrays = {name: value.astype(np.float32) for name, value in found.items()}
+        shapes = [arrays[name].shape for name in ARRAYS]
+        size, components = shapes[1] if len(shapes[1]) == 2 else (0, 0)
+        count, decisions = shapes[4] if len(shapes[4]) == 2 else (0, 0)
+        classes = len(CLASSES)
+        wanted = [
+            (feature_size,),
+            (size, components),
+            (count, components),
+            (),
+            (count, decisions),
+            (decisions,),
+            (decisions, classes),
+            (classes,),
+        ]
+        for name, shape, right in zip(ARRAYS, shapes, wanted, strict=True):
+            if shape != right or size != feature_size or 0 in shape:
+                raise SetupError(
+                    f"{path}: shapes do not fit together or the feature; {name!r} has {shape}: "
+                    "run `make convert`"
+                )
+            if not np.isfinite(arrays[name]).all():
+                raise SetupError(f"{path}: array {name!r} is not finite: run `make convert`")
         self._mean, self._projection = arrays["mean"], arrays["projection"]
         self._vectors = arrays["support_vectors"]
         self._gamma = arrays["gamma"]
@@ -59,17 +78,7 @@ class SupportVectorMachine:
         calibration = arrays["calibration"].astype(np.float64)
         self._weights = arrays["dual_coef"] @ calibration
         self._bias = arrays["intercept"] @ calibration + arrays["calibration_bias"]
-        self._squares = (self._vectors**2).sum(axis=1)
-        size, components = self._projection.shape
-        fits = (
-            size == self._mean.shape[0] == feature_size
-            and self._vectors.shape[1] == components
-            and self._weights.shape == (len(self._vectors), len(CLASSES))
-        )
-        if not fits:
-            raise SetupError(
-                f"{path}: shapes do not fit together or the feature: run `make convert`"
-            )
+        self._squares = np.einsum("ij,ij->i", self._vectors, self._vectors)
 
     def __call__(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
         """`feature` (d,) float32 → probabilities (7,) float32 in the order of CLASSES."""

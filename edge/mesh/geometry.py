@@ -101,11 +101,12 @@ class Cropper:
         self._gain = np.float32((high - low) / (255 * 256))
         self._ramp = np.arange(size, dtype=np.float32)
         square = (size, size)
-        self._float = np.empty(square, np.float32)
-        self._x, self._y = np.empty(square, np.int32), np.empty(square, np.int32)
         self._index = np.empty(square, np.intp)
         self._weights = np.empty((4, *square), np.uint32)
         self._words = np.empty((4, *square), np.uint32)
+        # Positions are needed only until the words are, and live in the same memory.
+        self._float = self._words[0].view(np.float32)
+        self._x, self._y = self._words[1].view(np.int32), self._words[2].view(np.int32)
 
     def __call__(self, image: NDArray[np.uint8], roi: Roi, out: NDArray[np.float32]) -> None:
         """Resample `roi` of `image` (H, W, 3) uint8 into `out` (size, size, 3) float32."""

@@ -136,7 +136,6 @@ def test_a_busy_camera_is_told(
     assert len(str(error.value).splitlines()) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a camera that fails after it was opened stays open")
 def test_a_camera_that_fails_to_start_is_given_back(
     picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch
 ) -> None:

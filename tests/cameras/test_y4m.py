@@ -138,7 +138,6 @@ def test_missing_file(tmp_path: Path) -> None:
         Y4m(tmp_path / "absent.y4m")
 
 
-@pytest.mark.xfail(strict=True, reason="bug: a clip without a frame passes for a good one")
 def test_a_clip_without_a_frame_is_no_video(tmp_path: Path) -> None:
     """As every other video without a frame."""
     with pytest.raises(SourceError):

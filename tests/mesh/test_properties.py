@@ -43,7 +43,7 @@ def settled(mesher: Callable, image: np.ndarray):
 
 @given(
     angle=st.floats(-30, 30),
-    scale=st.floats(0.7, 2.0),
+    scale=st.floats(0.9, 2.0),
     dx=st.floats(-60, 60),
     dy=st.floats(-60, 60),
 )

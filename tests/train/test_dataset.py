@@ -96,7 +96,6 @@ def test_two_data_sets_of_one_name(tmp_path: Path) -> None:
         find_pictures([one, one])
 
 
-@pytest.mark.xfail(strict=True, reason="bug: names are compared before `.` is resolved")
 def test_one_data_set_by_two_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tree(tmp_path / "data", "face_sad/1.jpg"))
     with pytest.raises(SourceError, match="named 'data'"):
@@ -131,7 +130,6 @@ def damaged(path: Path) -> Path:
     return path
 
 
-@pytest.mark.xfail(strict=True, reason="bug: zlib.error passes through and ends the training")
 def test_damaged_picture_in_a_zip(tmp_path: Path) -> None:
     one, two = find_pictures([damaged(tmp_path / "data.zip")])[0]
     assert one.read_bytes()

@@ -1,0 +1,34 @@
+"""Arrays from `.npz` files, never pickled, with one line for whatever is wrong with the file."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import SetupError
+
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What a damaged, encrypted or oddly packed zip raises, besides OSError and KeyError."""
+
+
+def load(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """The arrays `names` of the file. Raises SetupError when it is missing, broken or lacks one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise SetupError(f"{path}: a single array, not an .npz file")
+            missing = [name for name in names if name not in file]
+            if missing:
+                raise SetupError(f"{path}: array {missing[0]!r} is missing")
+            return {name: file[name] for name in names}
+    except FileNotFoundError:
+        raise SetupError(f"{path} is missing") from None
+    except (OSError, ValueError, TypeError, KeyError, *BROKEN_ZIP) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SetupError(f"{path}: cannot be read: {reason}") from None
