@@ -47,8 +47,9 @@ def distances(landmarks: NDArray[np.float32], reference: int = NOSE_TIP) -> NDAr
     The public precursor's feature. `landmarks` (468, 3), any unit.
     """
     offset = landmarks[:, :2] - landmarks[reference, :2]
-    length = np.hypot(offset[:, 0], offset[:, 1])
-    return (length / max(float(length.mean()), _TINY)).astype(np.float32)
+    length: NDArray[np.float32] = np.hypot(offset[:, 0], offset[:, 1])
+    length /= max(float(length.mean()), _TINY)
+    return length
 
 
 def aligned(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

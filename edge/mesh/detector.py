@@ -113,7 +113,7 @@ class Detector:
         half = raw[:, 2:4] / 2
         raw[:, 2:4] = raw[:, :2] + half
         raw[:, :2] -= half
-        scores = 1 / (1 + np.exp(-logits[found]))
+        scores = np.reciprocal(1 + np.exp(-logits[found]), dtype=np.float32)
         ox, oy, _, _ = roi.axes()
         detections = []
         for value, score in weighted_non_maximum_suppression(raw, scores):

@@ -125,9 +125,10 @@ class Cropper:
             pixel &= _GREEN
             pixel *= weight
             green += pixel
-        for channel, lane in enumerate((red_blue, green, red_blue.view(np.uint16)[:, 1:])):
-            # The low 16 bits of each word; a view, since little-endian words hold them first.
-            np.multiply(lane.view(np.uint16)[:, ::2], self._gain, out=out[..., channel])
+        halves = red_blue.view(np.uint16)  # low, high: red, blue
+        channels = (halves[:, ::2], green.view(np.uint16)[:, ::2], halves[:, 1::2])
+        for channel, value in enumerate(channels):
+            np.multiply(value, self._gain, out=out[..., channel])
         if self._low:
             out += self._low
 

@@ -79,7 +79,8 @@ class CropMesher:
             before = mesh
             mesh = self._look(image, Roi.of_landmarks(before.landmarks))
             if look > 2 and look == self._settings.crop_looks:
-                mesh = Mesh((before.landmarks + mesh.landmarks) / 2, mesh.presence)
+                mean = (before.landmarks + mesh.landmarks) * np.float32(0.5)
+                mesh = Mesh(mean, mesh.presence)
         return mesh
 
     def _first(self, height: int, width: int) -> Roi:
