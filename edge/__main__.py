@@ -42,9 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
         return 0
     except OSError as error:  # a full disk behind stdout
+        _abandon_stdout()
         _tell(f"cannot write readings: {error.strerror or error}")
         return 1
 
@@ -172,6 +173,11 @@ def _parser() -> argparse.ArgumentParser:
         "v4l2:0, http://…, rtsp://…, a video, or a folder (default: auto)",
     )
     return parser
+
+
+def _abandon_stdout() -> None:
+    """Let Python's own flush at exit go nowhere, instead of failing once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(message: object) -> None:
