@@ -59,7 +59,9 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
     """See the module. `gamma` is in units of 1 / median |x|², `C` as in an SVC.
 
     `vectors`: how many to keep; all faces where there are fewer. `balance`: classes are weighted
-    by (their share)^-balance; 0 for not at all, 1 for all alike.
+    by (their share)^-balance; 0 for not at all, 1 for all alike. `candidates`: the vectors are
+    chosen among so many first rows (all rows by default): mirror images, which follow behind
+    them, teach the machine but are not worth a vector.
     """
 
     def __init__(
@@ -68,19 +70,22 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         gamma: float = 1.0,
         C: float = 10.0,
         balance: float = 0.3,
+        candidates: int | None = None,
         seed: int = 0,
     ) -> None:
         self.vectors = vectors
         self.gamma = gamma
         self.C = C
         self.balance = balance
+        self.candidates = candidates
         self.seed = seed
 
     def fit(self, features: Array, labels: Array) -> LeastSquaresSvm:
         """`features` (N, k), `labels` (N,)."""
         self.classes_, index = np.unique(labels, return_inverse=True)
         self.gamma_ = self.gamma / float(np.median((features**2).sum(axis=1)))
-        self.support_vectors_ = self._choose(features, index)
+        first = slice(self.candidates)
+        self.support_vectors_ = self._choose(features[first], index[first])
         vectors = self.support_vectors_.astype(np.float32)
         counts = np.bincount(index)
         weight = (len(index) / (len(counts) * counts)) ** self.balance

@@ -77,8 +77,8 @@ def candidates() -> Iterator[dict[str, Any]]:
             yield candidate
 
 
-def pipeline(candidate: Mapping[str, Any]) -> Pipeline:
-    """The scikit-learn pipeline of a candidate."""
+def pipeline(candidate: Mapping[str, Any], candidates: int | None = None) -> Pipeline:
+    """The scikit-learn pipeline of a candidate; `candidates`: see `LeastSquaresSvm`."""
     if candidate["machine"] == "svc":
         return make_pipeline(
             PCA(candidate["components"], random_state=0),
@@ -87,7 +87,10 @@ def pipeline(candidate: Mapping[str, Any]) -> Pipeline:
         )
     return make_pipeline(
         PartlyWhitenedPca(candidate["components"], candidate["whitening"]),
-        LeastSquaresSvm(**{name: candidate[name] for name in ("vectors", "gamma", "C", "balance")}),
+        LeastSquaresSvm(
+            **{name: candidate[name] for name in ("vectors", "gamma", "C", "balance")},
+            candidates=candidates,
+        ),
     )
 
 
@@ -111,7 +114,7 @@ def score(candidate: Mapping[str, Any], data: svm.Data) -> dict[str, Any]:
         labels.append(data.label)
     fold = [-1] * sum(map(len, labels)) + [0] * int(judge.sum())
     result = cross_validate(
-        pipeline(candidate),
+        pipeline(candidate, len(data.label)),
         features(candidate, np.concatenate([*meshes, data.validation_landmarks[judge]])),
         np.concatenate([*labels, data.validation_label[judge]]),
         cv=PredefinedSplit(fold),

@@ -118,7 +118,7 @@ def best(data: Data) -> Fitted:
     name = "inner_xyz"
     training = features(name, np.concatenate([data.landmarks, data.mirrored]))
     validation = features(name, data.validation_landmarks)
-    pipeline = make_pipeline(PartlyWhitenedPca(), LeastSquaresSvm())
+    pipeline = make_pipeline(PartlyWhitenedPca(), LeastSquaresSvm(candidates=len(data.label)))
     pipeline.fit(training, np.concatenate([data.label, data.label]))
     pca, svm = (step for _, step in pipeline.steps)
     decision = pipeline.decision_function(validation)

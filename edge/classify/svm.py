@@ -37,6 +37,8 @@ ARRAYS = (
     "calibration_bias",
 )
 """What `svm.npz` holds."""
+_SAFE = 80.0
+"""Largest exponent whose exp a float32 holds, with some room."""
 
 
 class SupportVectorMachine:
@@ -72,24 +74,29 @@ class SupportVectorMachine:
                 raise SetupError(f"{path}: array {name!r} is not finite: run `make convert`")
         self._mean, self._projection = arrays["mean"], arrays["projection"]
         self._vectors = arrays["support_vectors"]
-        self._gamma = arrays["gamma"]
-        # Decisions and calibration are both linear in the kernel: one matrix does both. It is the
-        # one sum in float64: large weights cancel in it, and float32 would be 4e-5 off.
+        self._gamma = float(arrays["gamma"])
+        # exp(-γ|z - v|²) = exp(2γ v·z) exp(-γ|v|²) exp(-γ|z|²). The second factor, the duals and
+        # the calibration are constant: one matrix. That is less work than the distance, and less
+        # rounding: large weights cancel in the last sum, so it is in float64.
         calibration = arrays["calibration"].astype(np.float64)
+        squares = np.einsum("ij,ij->i", self._vectors, self._vectors, dtype=np.float64)
         self._weights = arrays["dual_coef"] @ calibration
+        self._weights *= np.exp(-self._gamma * squares)[:, None]
         self._bias = arrays["intercept"] @ calibration + arrays["calibration_bias"]
-        self._squares = np.einsum("ij,ij->i", self._vectors, self._vectors)
 
     def __call__(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
         """`feature` (d,) float32 → probabilities (7,) float32 in the order of CLASSES."""
         projected = (feature - self._mean) @ self._projection
-        distance = self._vectors @ projected
-        distance *= -2
-        distance += self._squares
-        distance += projected @ projected
-        distance *= -self._gamma
-        kernel = np.exp(distance, out=distance)
-        logits = kernel @ self._weights + self._bias
+        exponent = self._vectors @ (projected * np.float32(2 * self._gamma))
+        largest = max(
+            float(exponent.max()) - _SAFE, 0.0
+        )  # a mesh unlike any face must not overflow
+        if largest:
+            exponent -= np.float32(largest)
+        kernel = np.exp(exponent, out=exponent)
+        length = projected.astype(np.float64)
+        scale = np.exp(largest - self._gamma * float(length @ length))
+        logits = (kernel @ self._weights) * scale + self._bias
         logits -= logits.max()
         np.exp(logits, out=logits)
         logits /= logits.sum()
