@@ -152,7 +152,8 @@ def temperature(decision: Array, label: Array) -> float:
     def loss(log_scale: float) -> float:
         return float(log_loss(label, softmax(decision * np.exp(log_scale), axis=1), labels=_ALL))
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-4, 6), method="bounded").x))
+    found = minimize_scalar(loss, bounds=(-4, 6), method="bounded").x
+    return float(np.float32(np.exp(found)))  # as the device holds it
 
 
 def projection(pca: PCA, training: Array) -> Pipeline:

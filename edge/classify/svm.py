@@ -72,7 +72,9 @@ class SupportVectorMachine:
                 )
             if not np.isfinite(arrays[name]).all():
                 raise SetupError(f"{path}: array {name!r} is not finite: run `make convert`")
-        self._mean, self._projection = arrays["mean"], arrays["projection"]
+        # Late components are small differences of large sums: projected in float64.
+        self._mean = arrays["mean"].astype(np.float64)
+        self._projection = arrays["projection"].astype(np.float64)
         self._vectors = arrays["support_vectors"]
         self._gamma = float(arrays["gamma"])
         # exp(-γ|z - v|²) = exp(2γ v·z) exp(-γ|v|²) exp(-γ|z|²). The second factor, the duals and
@@ -87,15 +89,14 @@ class SupportVectorMachine:
     def __call__(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
         """`feature` (d,) float32 → probabilities (7,) float32 in the order of CLASSES."""
         projected = (feature - self._mean) @ self._projection
-        exponent = self._vectors @ (projected * np.float32(2 * self._gamma))
+        exponent = self._vectors @ (projected * (2 * self._gamma)).astype(np.float32)
         largest = max(
             float(exponent.max()) - _SAFE, 0.0
         )  # a mesh unlike any face must not overflow
         if largest:
             exponent -= np.float32(largest)
         kernel = np.exp(exponent, out=exponent)
-        length = projected.astype(np.float64)
-        scale = np.exp(largest - self._gamma * float(length @ length))
+        scale = np.exp(largest - self._gamma * float(projected @ projected))
         logits = (kernel @ self._weights) * scale + self._bias
         logits -= logits.max()
         np.exp(logits, out=logits)
