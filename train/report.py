@@ -93,8 +93,8 @@ def _coverage(folder: Path, coverage: Mapping[str, Any]) -> str:
         width = 0.8 / len(coverage)
         axes.bar(np.arange(len(names)) + k * width, shares, width * 0.92, label=source)
     axes.set_xticks(np.arange(len(names)) + 0.4 - 0.4 / len(coverage), names)
-    axes.set(ylim=(0, 1), title="pictures with a mesh of presence ≥ 0.5")
-    axes.legend(fontsize=8, loc="lower left")
+    axes.set(ylim=(0, 1.15), title="pictures with a mesh of presence ≥ 0.5")
+    axes.legend(fontsize=8, loc="upper left", ncols=len(coverage))
     return _save(folder, "coverage.png", figure)
 
 

@@ -35,7 +35,7 @@ def trained(models_dir: Path, tmp_path: Path, portrait: np.ndarray) -> Change:
     mesh = Recognizer(models_dir)(portrait).mesh
     assert mesh is not None
     # Near real faces: far from them the kernel is nought, and any arrays would agree.
-    landmarks = mesh.landmarks + rng.normal(0, 0.5, (20, 468, 3)).astype(np.float32)
+    landmarks = mesh.landmarks + rng.normal(0, 0.02, (20, 468, 3)).astype(np.float32)
     points = np.stack([FEATURES[name].compute(mesh) for mesh in landmarks]).astype(float)
     z = (points - arrays["mean"]) @ arrays["projection"]
     square = ((z[:, None] - arrays["support_vectors"]) ** 2).sum(axis=2)
