@@ -16,6 +16,7 @@ HEIGHT = 480
 """Height of the annotated picture, pixels; small pictures are enlarged so that text fits."""
 PANEL = 250
 """Width of the panel with the bars, pixels."""
+_WIDEST = 4096  # pixels; JPEG ends at 65,535
 _MESH, _BOX, _DIM, _TEXT = (120, 200, 120), (80, 220, 255), (90, 90, 90), (235, 235, 235)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -23,11 +24,12 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 def annotate(frame: Frame, reading: Reading, edges: NDArray[np.int32]) -> NDArray[np.uint8]:
     """(480, W, 3) uint8 BGR, as OpenCV writes it. `edges` (E, 2): the mesh's tessellation."""
     height, width = frame.image.shape[:2]
-    scale = HEIGHT / height
+    scale = min(HEIGHT / height, _WIDEST / width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
     kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     picture = cv2.resize(
         cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR),
-        (max(round(width * scale), 1), HEIGHT),
+        size,
         interpolation=kind,
     )
     if reading.mesh is not None:
@@ -38,6 +40,8 @@ def annotate(frame: Frame, reading: Reading, edges: NDArray[np.int32]) -> NDArra
         x0, y0 = np.floor(points.min(axis=0)).astype(int).tolist()
         x1, y1 = np.ceil(points.max(axis=0)).astype(int).tolist()
         cv2.rectangle(picture, (x0, y0), (x1, y1), _BOX, 2, cv2.LINE_AA)
+    below = HEIGHT - size[1]  # a very wide picture is lower than the panel
+    picture = cv2.copyMakeBorder(picture, 0, max(below, 0), 0, 0, cv2.BORDER_CONSTANT)
     return np.hstack([np.asarray(picture, np.uint8), _panel(reading)])
 
 
@@ -80,9 +84,11 @@ class Annotator:
         elif name.suffix != ".jpg":  # a.png may stand beside a.jpg
             name = name.with_name(f"{name.name}.jpg")
         path = self._folder / name
+        if path.exists() and Path(frame.source).exists() and path.samefile(frame.source):
+            raise SourceError(f"{path}: is the picture itself: choose another --annotate folder")
         picture = annotate(frame, reading, self._edges)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+            path.write_bytes(np.asarray(cv2.imencode(".jpg", picture)[1]).tobytes())
         except OSError as error:
             raise SourceError(f"{path}: cannot be written: {error.strerror}") from None

@@ -181,3 +181,21 @@ def test_annotate_into_what_is_no_folder(
     (told,) = result.complaints
     assert "cannot be written" in told
     assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_annotation_never_replaces_the_picture(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray
+) -> None:
+    picture = save(tmp_path / "a.jpg", small)
+    before = picture.read_bytes()
+    result = command("classify", "--annotate", tmp_path, picture)
+    assert result.returncode == 1
+    assert "choose another" in result.complaints[0]
+    assert picture.read_bytes() == before
+
+
+def test_a_very_wide_picture_is_drawn(command: Command, tmp_path: Path, save: Save) -> None:
+    picture = save(tmp_path / "wide.png", np.zeros((1, 512, 3), np.uint8))
+    result = command("classify", "--annotate", tmp_path / "out", picture)
+    assert result.returncode == 0
+    assert (tmp_path / "out" / "wide.png.jpg").stat().st_size > 0

@@ -115,18 +115,27 @@ def extract(
         batches = [todo[i : i + BATCH] for i in range(0, len(todo), BATCH)]
         workers = Parallel(n_jobs=jobs or cpu_count(), return_as="generator")
         pending: list[Meshes] = []
-        with tqdm(total=len(todo), desc=what, unit="picture") as progress:
-            for batch in workers(delayed(_batch)(batch, mirrored) for batch in batches):
-                pending.append(batch)
-                progress.update(len(batch))
-                if sum(map(len, pending)) >= PART or progress.n == len(todo):
-                    rows, pending = _concatenate(pending), []
-                    part = path.with_name(f"{path.stem}.part{len(parts):04d}.npz")
-                    _save(part, rows, made_by)
-                    parts.append(part)
-                    known |= {
-                        k: (rows, i) for i, k in enumerate(zip(rows.id, rows.stamp, strict=True))
-                    }
+
+        def keep() -> None:
+            rows = _concatenate(pending)
+            pending.clear()
+            part = path.with_name(f"{path.stem}.part{len(parts):04d}.npz")
+            _save(part, rows, made_by)
+            parts.append(part)
+            known.update(
+                {key: (rows, i) for i, key in enumerate(zip(rows.id, rows.stamp, strict=True))}
+            )
+
+        try:
+            with tqdm(total=len(todo), desc=what, unit="picture") as progress:
+                for batch in workers(delayed(_batch)(batch, mirrored) for batch in batches):
+                    pending.append(batch)
+                    progress.update(len(batch))
+                    if sum(map(len, pending)) >= PART:
+                        keep()
+        finally:  # also when it is stopped
+            if pending:
+                keep()
 
     meshes = _concatenate([rows.take(np.array([i])) for rows, i in (known[key] for key in keys)])
     if kept != keys:

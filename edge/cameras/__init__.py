@@ -53,6 +53,8 @@ def open_camera(
     `on_error`: told of each file of a folder that cannot be read, which is then skipped; without
     it, such a file raises.
     """
+    if not uri:
+        raise SourceError("no source given: a camera, stream, video, picture or folder")
     if uri == "picamera2:":
         from edge.cameras.picamera2 import PiCamera
 

@@ -69,7 +69,9 @@ def list_files(path: Path) -> list[Path]:
         if not path.exists():
             raise SourceError(f"{path}: no such file or folder")
         return [path]
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURES + VIDEOS)
+    files = sorted(
+        p for p in path.rglob("*") if p.suffix.lower() in PICTURES + VIDEOS and not p.is_fifo()
+    )
     if not files:
         raise SourceError(f"{path}: no picture or video in this folder")
     return files
@@ -96,8 +98,8 @@ class Video:
         with quiet_stderr():
             self._capture = self._open(uri, settings or CameraSettings())
         if not self._capture.isOpened():
-            hint = "is it plugged in, and are you in group video?" if "v4l2:" in uri else ""
-            raise SourceError(f"{uri}: cannot be opened as a video {hint}".rstrip())
+            hint = ": is it plugged in, and are you in group video?" if "v4l2:" in uri else ""
+            raise SourceError(f"{uri}: cannot be opened as a video{hint}")
 
     @staticmethod
     def _open(uri: str, settings: CameraSettings) -> cv2.VideoCapture:

@@ -31,7 +31,8 @@ class PiCamera:
             from picamera2 import Picamera2
         except ImportError as error:
             raise SourceError(
-                f"picamera2: {error}: run `sudo apt install python3-picamera2`, then `make edge`"
+                f"picamera2: {error}: run `sudo apt install python3-picamera2`, "
+                "then `rm -r .venv` and `make edge`"
             ) from None
         self._timeout_s = settings.timeout_seconds
         try:
