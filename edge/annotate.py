@@ -41,7 +41,7 @@ def annotate(frame: Frame, reading: Reading, edges: NDArray[np.int32]) -> NDArra
         x1, y1 = np.ceil(points.max(axis=0)).astype(int).tolist()
         cv2.rectangle(picture, (x0, y0), (x1, y1), _BOX, 2, cv2.LINE_AA)
     below = HEIGHT - size[1]  # a very wide picture is lower than the panel
-    picture = cv2.copyMakeBorder(picture, 0, max(below, 0), 0, 0, cv2.BORDER_CONSTANT)
+    picture = cv2.copyMakeBorder(picture, 0, below, 0, 0, cv2.BORDER_CONSTANT)
     return np.hstack([np.asarray(picture, np.uint8), _panel(reading)])
 
 
@@ -89,6 +89,6 @@ class Annotator:
         picture = annotate(frame, reading, self._edges)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(np.asarray(cv2.imencode(".jpg", picture)[1]).tobytes())
+            path.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
         except OSError as error:
             raise SourceError(f"{path}: cannot be written: {error.strerror}") from None
