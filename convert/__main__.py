@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.wheels import table
+from convert.wheels import sha256_of, table
 from edge.arrays import load
 from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST
 from edge.classify.svm import ARRAYS, SupportVectorMachine
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def convert(trained: Path, models: Path) -> None:
     """Write `svm.npz` and the manifest into `models`, if they agree with scikit-learn.
 
-    Raises SetupError otherwise, and leaves the bundle that was there.
+    Raises SetupError otherwise, and leaves the bundle that was there. A bundle in another folder
+    gets the checkout's face networks, so that the device can open it.
     """
     if not trained.is_file():
         raise SetupError(f"{trained} is missing: run `make train DATA=…` first")
@@ -87,6 +89,7 @@ def convert(trained: Path, models: Path) -> None:
             (Path(temporary) / MANIFEST).write_text(text, encoding="utf-8")
             path.replace(models / "svm.npz")
             (Path(temporary) / MANIFEST).replace(models / MANIFEST)
+        missing = _complete(models)
     except OSError as error:
         raise SetupError(f"{models}: cannot be written: {error.strerror or error}") from None
     vectors = len(arrays["support_vectors"])
@@ -96,6 +99,26 @@ def convert(trained: Path, models: Path) -> None:
         f"{parity['meshes']} validation meshes: same labels as scikit-learn, probabilities within "
         f"{parity['largest_difference']:.1e}"
     )
+    if missing:
+        told = f"{models} still lacks {', '.join(missing)}: run `make models`, then this again"
+        print(f"convert: {told}", file=sys.stderr)
+
+
+def _complete(models: Path) -> list[str]:
+    """Copy the face networks from the checkout into `models`; names of those that it lacks."""
+    missing = []
+    for name, sha256 in _networks().items():
+        if sha256_of(models / name) == sha256:
+            continue
+        if sha256_of(DEFAULT_DIR / name) == sha256:
+            shutil.copyfile(DEFAULT_DIR / name, models / name)
+        else:
+            missing.append(name)
+    return missing
+
+
+def _networks() -> dict[str, str]:
+    return {m.file: m.sha256 for m in table() if m.file.endswith(".tflite")}
 
 
 def _manifest(
@@ -108,7 +131,7 @@ def _manifest(
     return {
         "format": FORMAT,
         "classes": list(CLASSES),
-        "networks": {m.file: m.sha256 for m in table() if m.file.endswith(".tflite")},
+        "networks": _networks(),
         "models": {
             "svm": {
                 "file": "svm.npz",

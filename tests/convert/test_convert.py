@@ -112,9 +112,29 @@ def test_what_agrees_is_written(trained: Change, bundle: Path, portrait: np.ndar
     SupportVectorMachine(bundle / "svm.npz", entry["feature"]["shape"][0])
 
 
-def test_a_new_folder_is_made(trained: Change, tmp_path: Path) -> None:
+NETWORKS = {"face_detection_short_range.tflite", "face_landmark.tflite"}
+
+
+def test_a_new_folder_is_a_whole_bundle(
+    trained: Change, tmp_path: Path, portrait: np.ndarray
+) -> None:
     convert(trained(), tmp_path / "new/models")
-    assert set(content(tmp_path / "new/models")) == {"svm.npz", "manifest.json"}
+    assert set(content(tmp_path / "new/models")) == {"svm.npz", "manifest.json"} | NETWORKS
+    assert Recognizer(tmp_path / "new/models")(portrait).label == "happy"
+
+
+def test_a_checkout_without_networks_is_told(
+    trained: Change,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(conversion, "DEFAULT_DIR", tmp_path / "bare")
+    convert(trained(), tmp_path / "new")
+    assert set(content(tmp_path / "new")) == {"svm.npz", "manifest.json"}
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "make models" in told
+    assert all(name in told for name in NETWORKS)
 
 
 def test_other_arrays_are_refused(trained: Change, bundle: Path) -> None:
