@@ -32,6 +32,8 @@ TOLERANCE = 1e-5
 """Largest difference of a probability from scikit-learn's."""
 LIMIT = 3_000_000
 """Bytes that the shipped file may have."""
+RECIPE = "svm"
+"""The one of `train.svm.RECIPES` that is shipped."""
 _PACKAGES = ("numpy", "scikit-learn", "ai-edge-litert", "opencv-python-headless")
 
 
@@ -40,20 +42,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m convert", description=__doc__)
     parser.add_argument("--trained", type=Path, default=Path("build/train/svm.npz"))
     parser.add_argument("--models", type=Path, default=DEFAULT_DIR, help="where the bundle goes")
+    parser.add_argument(
+        "--as-svm", action="store_true", help="let another recipe take the place of svm"
+    )
     options = parser.parse_args(arguments)
     try:
-        convert(options.trained, options.models)
+        convert(options.trained, options.models, as_svm=options.as_svm)
     except EdgeError as error:
         print(f"convert: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def convert(trained: Path, models: Path) -> None:
+def convert(trained: Path, models: Path, *, as_svm: bool = False) -> None:
     """Write `svm.npz` and the manifest into `models`, if they agree with scikit-learn.
 
     Raises SetupError otherwise, and leaves the bundle that was there. A bundle in another folder
-    gets the checkout's face networks, so that the device can open it.
+    gets the checkout's face networks, so that the device can open it. `as_svm`: convert another
+    recipe than the shipped one, too; the device will know it as "svm".
     """
     if not trained.is_file():
         raise SetupError(f"{trained} is missing: run `make train DATA=…` first")
@@ -63,9 +69,15 @@ def convert(trained: Path, models: Path) -> None:
     )
     try:
         description = json.loads(str(file["description"]))
-        known = description["feature"] in FEATURES
+        recipe, known = description["recipe"], description["feature"] in FEATURES
     except (ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"{trained}: not what training writes: {error}") from None
+        raise SetupError(
+            f"{trained}: not what this version's training writes ({error}): train again"
+        ) from None
+    if recipe != RECIPE and not as_svm:
+        raise SetupError(
+            f"{trained}: this is the {recipe}, not the {RECIPE}: give --as-svm to ship it instead"
+        )
     if not known:
         raise SetupError(f"{trained}: unknown feature {description['feature']!r}: train again")
     arrays = {name: _plain(file[f"array_{name}"]) for name in ARRAYS}
@@ -93,7 +105,8 @@ def convert(trained: Path, models: Path) -> None:
     except OSError as error:
         raise SetupError(f"{models}: cannot be written: {error.strerror or error}") from None
     vectors = len(arrays["support_vectors"])
-    print(f"wrote {models / 'svm.npz'} ({size / 1e6:.2f} MB, {vectors} support vectors)")
+    print(f"recipe {recipe} of {trained}, {vectors} support vectors")
+    print(f"wrote {models / 'svm.npz'} ({size / 1e6:.2f} MB)")
     print(f"wrote {models / MANIFEST}")
     print(
         f"{parity['meshes']} validation meshes: same labels as scikit-learn, probabilities within "

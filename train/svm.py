@@ -190,6 +190,7 @@ def save(path: Path, fitted: Fitted, data: Data, about: Mapping[str, Any]) -> No
     """What `convert` needs: arrays, and scikit-learn's answers. No pickle."""
     name = path.stem
     description = {
+        "recipe": name,
         "feature": fitted.feature,
         "classes": list(CLASSES),
         "dataset": about["dataset"],

@@ -44,6 +44,7 @@ def trained(models_dir: Path, tmp_path: Path, portrait: np.ndarray) -> Change:
     answers = np.exp(logits - logits.max(axis=1, keepdims=True))
     answers /= answers.sum(axis=1, keepdims=True)
     description = {
+        "recipe": "svm",
         "feature": name,
         "classes": list(CLASSES),
         "dataset": {"fingerprint": "0"},
@@ -161,6 +162,17 @@ def test_a_file_that_is_too_large(
 ) -> None:
     monkeypatch.setattr(conversion, "LIMIT", 100_000)
     assert "100,000" in refusal(trained(), bundle)
+
+
+def test_another_recipe_is_shipped_only_when_meant(
+    trained: Change, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = trained({"recipe": "baseline"})
+    message = refusal(path, bundle)
+    assert "this is the baseline, not the svm" in message
+    assert "--as-svm" in message
+    assert main(["--trained", str(path), "--models", str(bundle), "--as-svm"]) == 0
+    assert "recipe baseline" in capsys.readouterr().out
 
 
 def test_other_classes(trained: Change, bundle: Path) -> None:
