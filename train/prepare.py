@@ -28,10 +28,20 @@ def prepare(
 
     Everything that takes long is kept in `out` and not made again. `near`: see `splits.decide`.
     `train_on`: names of the sources to train on; the others are only judged; all where empty.
-    Raises EdgeError where a class would be without pictures in one of the splits.
+    Raises EdgeError where a class would be without pictures in one of the splits; where names and
+    folders tell already, before anything that takes long.
     """
     pictures, notes = find_pictures(roots)
     print(describe(pictures), flush=True)
+    sources = {picture.source for picture in pictures}
+    unknown = sorted(set(train_on) - sources)
+    if unknown:
+        raise EdgeError(f"--train-on {unknown[0]}: no such source; there are: {sorted(sources)}")
+    for name, official in (("train", "Training"), ("validation", "PublicTest")):
+        possible = [p for p in pictures if p.official_split in (None, official)]
+        if train_on and name == "train":
+            possible = [p for p in possible if p.source in train_on]
+        _enough(name, [p.label for p in possible])
     rows = meshes.extract(pictures, out / "meshes.npz", jobs=jobs)
     broken = [p.id for p, good in zip(pictures, rows.readable, strict=True) if not good]
     if broken:
@@ -48,13 +58,11 @@ def prepare(
     label = np.array([picture.label for picture in pictures])
     source = np.array([picture.source for picture in pictures])
     split = np.array([verdict.split for verdict in verdicts])
-    unknown = sorted(set(train_on) - set(source.tolist()))
-    if unknown:
-        raise EdgeError(f"--train-on {unknown[0]}: no such source; there are: {sorted({*source})}")
     learned = np.isin(source, train_on) if train_on else np.full(len(source), True)
     train = np.flatnonzero((split == "train") & learned)
     validation = np.flatnonzero(split == "validation")
-    _enough(label, train=train, validation=validation)
+    _enough("train", label[train].tolist())
+    _enough("validation", label[validation].tolist())
     # Mirrored pictures come after the split, and only of the pictures that train.
     mirrored = meshes.extract(
         [pictures[i] for i in train], out / "meshes-mirrored.npz", mirrored=True, jobs=jobs
@@ -85,8 +93,7 @@ def prepare(
     return data, about
 
 
-def _enough(label: np.ndarray, **splits_: np.ndarray) -> None:
-    for name, rows in splits_.items():
-        missing = [CLASSES[i] for i in range(len(CLASSES)) if not (label[rows] == i).any()]
-        if missing:
-            raise EdgeError(f"the {name} set has no picture of: {', '.join(missing)}; add some")
+def _enough(split: str, labels: Sequence[int]) -> None:
+    missing = [name for label, name in enumerate(CLASSES) if label not in set(labels)]
+    if missing:
+        raise EdgeError(f"the {split} set has no picture of: {', '.join(missing)}; add some")

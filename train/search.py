@@ -12,7 +12,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from edge.errors import EdgeError
 from edge.features import NOSE_TIP, aligned, distances
-from train import splits, svm
-from train.__main__ import OUT
+from train import command, svm
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
-from train.prepare import prepare
 
 GRID: list[dict[str, list[Any]]] = [
     # The mission's baseline, from several reference points (nose tip and bridge, chin, mouth).
@@ -130,37 +126,25 @@ def score(candidate: Mapping[str, Any], data: svm.Data) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try all candidates that were not tried yet; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m train.search", description=__doc__)
-    parser.add_argument("data", nargs="+", type=Path)
-    parser.add_argument("--out", type=Path, default=OUT, help=f"default: {OUT}")
-    parser.add_argument("--near", type=float, default=splits.NEAR, help="as in python -m train")
-    parser.add_argument("--train-on", nargs="+", default=[], help="as in python -m train")
-    options = parser.parse_args(arguments)
+    return command.run(command.parser("train.search", __doc__), arguments, search)
+
+
+def search(data: svm.Data, about: dict[str, Any], options: argparse.Namespace) -> None:
+    """Score the candidates; a line of `search.jsonl` for each."""
     log = options.out / "search.jsonl"
-    try:
-        data, about = prepare(
-            options.data, options.out, near=options.near, train_on=options.train_on
-        )
-        base = {key: about["dataset"][key] for key in ("fingerprint", "near", "train_on")}
-        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-        done = {json.dumps(json.loads(line)["candidate"], sort_keys=True) for line in lines}
-        for candidate in candidates():
-            row = candidate | base
-            if json.dumps(row, sort_keys=True) in done:
-                continue
-            start = time.perf_counter()
-            result = score(candidate, data)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"candidate": row, **result}) + "\n")
-            changed = {k: v for k, v in candidate.items() if v != DEFAULT[k]}
-            print(f"{result} {changed} {time.perf_counter() - start:.0f} s", flush=True)
-    except EdgeError as error:
-        print(f"train.search: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("train.search: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    base = {key: about["dataset"][key] for key in ("fingerprint", "near", "train_on")}
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    done = {json.dumps(json.loads(line)["candidate"], sort_keys=True) for line in lines}
+    for candidate in candidates():
+        row = candidate | base
+        if json.dumps(row, sort_keys=True) in done:
+            continue
+        start = time.perf_counter()
+        result = score(candidate, data)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"candidate": row, **result}) + "\n")
+        changed = {k: v for k, v in candidate.items() if v != DEFAULT[k]}
+        print(f"{result} {changed} {time.perf_counter() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -131,24 +131,3 @@ def test_the_same_pictures_make_the_same_bundle(trained: Trained, tmp_path: Path
     assert convert(["--trained", str(out / "svm.npz"), "--models", str(models)]) == 0
     for name in ("svm.npz", "manifest.json"):
         assert (models / name).read_bytes() == (trained.models / name).read_bytes(), name
-
-
-def test_too_few_classes_is_one_line(
-    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    picture = next(p for p in find_pictures([trained.data])[0] if p.label == 3)
-    folder = tmp_path / "one/face_happy"
-    folder.mkdir(parents=True)
-    (folder / "1.jpg").write_bytes(picture.read_bytes())
-    arguments = [str(tmp_path / "one"), "--out", str(tmp_path / "out"), "--jobs", "1"]
-    assert train([*arguments]) == 1
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train:")]
-    assert len(told) == 1
-    assert "has no picture of: angry" in told[0]
-
-
-def test_no_data_set_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train([str(tmp_path / "absent"), "--out", str(tmp_path / "out")]) == 1
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith("train: ")
-    assert "absent" in told

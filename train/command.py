@@ -1,0 +1,69 @@
+"""What `python -m train` and `python -m train.search` share: arguments, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.errors import EdgeError
+from train import splits
+from train.prepare import prepare
+from train.svm import Data
+
+OUT = Path("build/train")
+"""Untracked; everything in it can be made again."""
+
+
+def parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """Arguments about data; a command may add its own."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
+    parser.add_argument("--out", type=Path, default=OUT, help=f"default: {OUT}")
+    parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
+    parser.add_argument(
+        "--near",
+        type=float,
+        default=splits.NEAR,
+        help=f"likeness from which two pictures count as one (default: {splits.NEAR}); above 1 "
+        "only identical files do",
+    )
+    parser.add_argument(
+        "--train-on",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="train on these sources only and judge all of them (default: train on all)",
+    )
+    return parser
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    work: Callable[[Data, dict[str, Any], argparse.Namespace], None],
+) -> int:
+    """Prepare the data, then `work` with it; the exit status. A mistake is one line on stderr."""
+    name = parser.prog.removeprefix("python -m ")
+    options = parser.parse_args(arguments)
+    try:
+        data, about = prepare(
+            options.data,
+            options.out,
+            jobs=options.jobs,
+            near=options.near,
+            train_on=options.train_on,
+        )
+        work(data, about, options)
+    except EdgeError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{name}: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
