@@ -111,13 +111,15 @@ def _find_in(root: Path) -> tuple[list[Picture], list[str]]:
             path.relative_to(root).as_posix() for path in root.glob("*/*") if path.is_file()
         )
         folders = {path.name for path in root.iterdir() if path.is_dir()}
-    elif not zipfile.is_zipfile(root):
-        raise SourceError(f"{root}: no such folder or zip")
     else:
         try:
             listed = _archive(root).namelist()
-        except (OSError, *BROKEN_ZIP) as error:
-            raise SourceError(f"{root}: a zip that cannot be read: {error}") from None
+        except FileNotFoundError:
+            raise SourceError(f"{root}: no such folder or zip") from None
+        except OSError as error:
+            raise SourceError(f"{root}: cannot be read: {error.strerror}") from None
+        except BROKEN_ZIP:
+            raise SourceError(f"{root}: no zip, or only a part of one: fetch it again") from None
         names = [name for name in listed if not name.endswith("/")]
         folders = {name.split("/")[0] for name in listed if "/" in name}
     label_of = {f"face_{label}": index for index, label in enumerate(CLASSES)}

@@ -73,11 +73,14 @@ def test_what_is_left_out_is_told(tmp_path: Path, kind: str) -> None:
 
 
 def test_wrong_roots(tmp_path: Path) -> None:
-    (tmp_path / "cut.zip").write_bytes(b"PK\x03\x04 cut")
+    whole = zipped(tmp_path / "whole.zip", "face_sad/1.jpg").read_bytes()
+    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.zip").write_text("hello")
     (tmp_path / "other/cats").mkdir(parents=True)
     for root, said in (
         (tmp_path / "absent", "absent: no such folder or zip"),
-        (tmp_path / "cut.zip", "no such folder or zip"),
+        (tmp_path / "cut.zip", "cut.zip: no zip, or only a part of one"),
+        (tmp_path / "text.zip", "text.zip: no zip, or only a part of one"),
         (tmp_path / "other", "no class folder; expected some of face_angry.*found cats"),
     ):
         with pytest.raises(SourceError, match=said):
