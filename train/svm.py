@@ -18,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
-from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from edge.errors import SetupError
@@ -87,16 +85,16 @@ def baseline(data: Data) -> Fitted:
     name = "distances"
     training = features(name, data.landmarks)
     validation = features(name, data.validation_landmarks)
-    project = projection(PCA(min(50, len(training)), random_state=0), training)
+    pca = PartlyWhitenedPca(50, whitening=1).fit(training)
     svc = SVC(C=5, cache_size=2000, decision_function_shape="ovo")
-    svc.fit(project.transform(training), data.label)
-    decision = svc.decision_function(project.transform(validation))
+    svc.fit(pca.transform(training), data.label)
+    decision = svc.decision_function(pca.transform(validation))
     platt = LogisticRegression(max_iter=2000).fit(decision, data.validation_label)
     return Fitted(
         name,
         {
-            "mean": project[0].mean_,
-            "projection": project[0].components_.T,
+            "mean": pca.mean_,
+            "projection": pca.projection_,
             "support_vectors": svc.support_vectors_,
             "gamma": np.array(svc._gamma),
             "dual_coef": one_against_one(svc),
@@ -105,8 +103,8 @@ def baseline(data: Data) -> Fitted:
             "calibration_bias": platt.intercept_,
         },
         platt.predict_proba(decision),
-        svc.predict(project.transform(validation)),
-        project[0].explained_variance_ratio_,
+        svc.predict(pca.transform(validation)),
+        pca.explained_variance_ratio_,
     )
 
 
@@ -154,22 +152,6 @@ def temperature(decision: Array, label: Array) -> float:
 
     found = minimize_scalar(loss, bounds=(-4, 6), method="bounded").x
     return float(np.float32(np.exp(found)))  # as the device holds it
-
-
-def projection(pca: PCA, training: Array) -> Pipeline:
-    """Fit PCA → StandardScaler, then fold the scaler into the PCA and round to float32.
-
-    The device holds these arrays in float32. Late components are divided by small deviations,
-    which would make of that rounding a difference of 1e-4; so the SVM is trained behind the very
-    numbers that the device will use.
-    """
-    scaler = StandardScaler()
-    scaler.fit(pca.fit_transform(training))
-    pca.mean_ = (pca.mean_ + scaler.mean_ @ pca.components_).astype(np.float32).astype(float)
-    folded = pca.components_ / scaler.scale_[:, None]
-    pca.components_ = folded.astype(np.float32).astype(float)
-    scaler.mean_, scaler.scale_ = np.zeros_like(scaler.mean_), np.ones_like(scaler.scale_)
-    return make_pipeline(pca, scaler)
 
 
 def one_against_one(svc: SVC) -> Array:
