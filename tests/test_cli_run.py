@@ -96,6 +96,27 @@ def test_ctrl_c_ends_quietly(tmp_path: Path, models_dir: Path) -> None:
     assert told.count("\n") == 1  # what is being played
 
 
+@pytest.mark.parametrize("after", ["edge.errors", "numpy.version", "edge.cli"])
+def test_ctrl_c_while_starting(tmp_path: Path, models_dir: Path, after: str) -> None:
+    """The seconds that a Pi spends in imports: `-X importtime` tells on stderr where it is."""
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "edge", "run", "--source", "sample"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(models_dir.parent)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.split("|")[-1].strip() == after:
+            break
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert all(line.startswith(("import time:", "edge: ")) for line in told.splitlines()), told
+
+
 def test_help_and_usage(command: Command) -> None:
     assert command("--help").returncode == 0
     for arguments in ([], ["classify"]):
