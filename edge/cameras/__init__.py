@@ -7,6 +7,7 @@ URIs: `picamera2:` (a camera on the Pi's ribbon), `v4l2:0` (a USB camera), `http
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -71,4 +72,7 @@ def open_camera(
         return Video(uri, settings)
     if "://" in uri:
         return Video(uri, settings)
+    device = re.fullmatch(r"(?:/dev/video)?(\d+)", uri)
+    if device and not (Path(uri).is_file() or Path(uri).is_dir()):
+        raise SourceError(f"{uri}: a USB camera is named v4l2:{device[1]}")
     return Files(Path(uri), on_error)

@@ -37,6 +37,7 @@ VIDEOS = (
     ".mpg",
     ".mpeg",
 )
+_UNREADABLE = "neither a picture nor a video that can be read"
 
 cv2.setNumThreads(1)  # decoding one frame gains nothing from a pool, and a pool costs memory
 
@@ -98,8 +99,12 @@ class Video:
         with quiet_stderr():
             self._capture = self._open(uri, settings or CameraSettings())
         if not self._capture.isOpened():
-            hint = ": is it plugged in, and are you in group video?" if "v4l2:" in uri else ""
-            raise SourceError(f"{uri}: cannot be opened as a video{hint}")
+            if not self._live:
+                raise SourceError(f"{uri}: {_UNREADABLE}")
+            hint = "is it plugged in, and are you in group video?"
+            if "://" in uri:
+                hint = "is the address right, and does it answer?"
+            raise SourceError(f"{uri}: cannot be opened: {hint}")
 
     @staticmethod
     def _open(uri: str, settings: CameraSettings) -> cv2.VideoCapture:
@@ -141,7 +146,7 @@ class Video:
         if self._live:
             raise SourceError(f"{self._uri}: no more frames: the camera or the stream is gone")
         if index == 0:
-            raise SourceError(f"{self._uri}: not a picture or video that can be read")
+            raise SourceError(f"{self._uri}: {_UNREADABLE}")
 
     def close(self) -> None:
         """Let go of the device or file."""
@@ -180,8 +185,20 @@ def read_file(path: Path) -> Iterator[Frame]:
     if is_picture(path):
         yield read_picture(path)
         return
+    if path.is_file() and _is_text(path):
+        raise SourceError(f"{path}: {_UNREADABLE}")
     video = Y4m(path) if path.suffix.lower() == ".y4m" else Video(str(path))
     try:
         yield from video
     finally:
         video.close()
+
+
+def _is_text(path: Path) -> bool:
+    """FFmpeg would play it, as a video of a terminal. Every video's head has a 0 or a 255."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    return not {0, 255} & set(head)

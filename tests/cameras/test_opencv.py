@@ -125,6 +125,8 @@ def test_a_folder_plays_all_it_can(tmp_path: Path) -> None:
         ("http://127.0.0.1:9/stream", "cannot be opened"),
         ("absent.jpg", "no such file"),
         ("gopher:", "no such file"),
+        ("0", "a USB camera is named v4l2:0"),
+        ("/dev/video98", "a USB camera is named v4l2:98"),
     ],
 )
 def test_what_cannot_be_opened(
@@ -140,6 +142,22 @@ def test_what_cannot_be_opened(
     assert str(error.value).startswith(uri)
     assert len(str(error.value).splitlines()) == 1
     assert capfd.readouterr().err == ""
+
+
+def test_a_folder_may_be_named_like_a_camera(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "0").mkdir()
+    cv2.imwrite(str(tmp_path / "0/a.png"), coloured(0))
+    monkeypatch.chdir(tmp_path)
+    assert len(list(open_camera("0", SETTINGS))) == 1
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "README", "empty.mp4"])
+def test_a_file_that_is_neither(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("" if "empty" in name else "hello\n" * 99)
+    with pytest.raises(SourceError, match=f"{name}: neither a picture nor a video"):
+        list(read_file(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "empty.avi", "cut.y4m"])
