@@ -48,8 +48,12 @@ class Recognizer:
     def __call__(self, image: NDArray[np.uint8]) -> Reading:
         """Read the expression of the face in `image` (H, W, 3) uint8 RGB.
 
-        Raises ValueError for an array of another shape or type.
+        Raises ValueError for anything else.
         """
+        if not isinstance(image, np.ndarray):  # None is what cv2.imread gives for no picture
+            raise ValueError(
+                f"an image is an array (H, W, 3) uint8 RGB, not {type(image).__name__}"
+            )
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(
                 f"an image is (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}"

@@ -79,6 +79,12 @@ def test_what_is_no_picture_is_refused(recognise: Recognizer, image: np.ndarray)
         recognise(image)
 
 
+@pytest.mark.parametrize("image", [None, "a.jpg", [[[0, 0, 0]]]], ids=repr)
+def test_what_is_no_array_is_refused(recognise: Recognizer, image: object) -> None:
+    with pytest.raises(ValueError, match=f"uint8 RGB, not {type(image).__name__}"):
+        recognise(image)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("cropped", [False, True])
 def test_views_read_like_copies(models_dir: Path, portrait: np.ndarray, cropped: bool) -> None:
     """OpenCV users pass `image[..., ::-1]`, others a slice or a flip."""
