@@ -32,7 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell("stdout is closed: there is nowhere to write readings to")
         return 1
     try:
-        options = _parser().parse_args(arguments)
+        options, unknown = _parser().parse_known_args(arguments)
+        if unknown:  # argparse would show the usage of the program, not of the command
+            options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
         settings = load(options.config) if options.config else Settings()
         status: int = options.command(options, settings)
         return status
@@ -152,8 +154,14 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser(
         "classify", parents=[common], help="read pictures, folders and videos"
     )
-    one.set_defaults(command=classify)
-    one.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    one.set_defaults(command=classify, refuse=one.error)
+    one.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="a picture, a video, or a folder of them",
+    )
     one.add_argument(
         "--cropped", action="store_true", help="the pictures are face crops: use no detector"
     )
@@ -162,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     loop = commands.add_parser("run", parents=[common], help="read a camera until stopped")
-    loop.set_defaults(command=run)
+    loop.set_defaults(command=run, refuse=loop.error)
     loop.add_argument(
         "--source",
         default="auto",

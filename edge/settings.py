@@ -82,13 +82,19 @@ def load(path: Path) -> Settings:
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SetupError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise SetupError(f"{path}: cannot be read: {error}") from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise SetupError(f"{path}: not valid TOML: {error}") from None
-    known = {section.name: type(section.default) for section in fields(Settings)}
+    known: dict[str, Any] = {entry.name: type(entry.default) for entry in fields(Settings)}
     sections: dict[str, Any] = {}
     for name, table in tables.items():
+        if not isinstance(table, dict):
+            for home, kind in known.items():
+                if name in {entry.name for entry in fields(kind)}:
+                    raise SetupError(f"{path}: {name} is in no table: put it under [{home}]")
         if name not in known or not isinstance(table, dict):
             raise SetupError(f"{path}: unknown table {name!r}; allowed: {', '.join(known)}")
         sections[name] = _section(path, name, known[name], table)

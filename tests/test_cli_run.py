@@ -119,7 +119,7 @@ def test_ctrl_c_while_starting(tmp_path: Path, models_dir: Path, after: str) -> 
 
 def test_help_and_usage(command: Command) -> None:
     assert command("--help").returncode == 0
-    for arguments in ([], ["classify"]):
+    for arguments in ([], ["classify"], ["classify", "a.jpg", "--croped"], ["run", "--sauce", "x"]):
         result = command(*arguments)
         assert result.returncode == 2
-        assert "usage:" in result.stderr
+        assert f"usage: {' '.join(['python -m edge', *arguments[:1]])} [-h]" in result.stderr

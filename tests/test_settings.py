@@ -71,7 +71,9 @@ def test_what_is_written_is_what_is_loaded(tmp_path: Path) -> None:
     ("text", "named"),
     [
         ("[mash]\nthreads = 2", ("mash", "mesh", "camera")),
-        ("threads = 2", ("threads", "mesh", "camera")),
+        ("threads = 2", ("threads", "put it under [mesh]")),
+        ("width = 640\n[mesh]\nthreads = 2", ("width", "put it under [camera]")),
+        ("thread = 2", ("thread", "mesh, camera")),
         ("[[mesh]]\nthreads = 2", ("mesh",)),
         ("[mesh]\nthread = 2", ("mesh.thread", "2", "threads")),
         ("[mesh]\nthreads = 0", ("mesh.threads", "0", "1 to 16")),
@@ -114,6 +116,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
         with pytest.raises(SetupError, match="cannot be read") as error:
             load(tmp_path / name)
         assert len(str(error.value).splitlines()) == 1
+        assert str(error.value).count(str(tmp_path / name)) == 1
 
 
 def toml(value: object) -> str:
