@@ -17,6 +17,8 @@ HEIGHT = 480
 PANEL = 250
 """Width of the panel with the bars, pixels."""
 _WIDEST = 4096  # pixels; JPEG ends at 65,535
+_OPAQUE = 240
+"""Width of a face, pixels, whose mesh is drawn in full; a smaller one would vanish behind it."""
 _MESH, _BOX, _DIM, _TEXT = (120, 200, 120), (80, 220, 255), (90, 90, 90), (235, 235, 235)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -35,10 +37,12 @@ def annotate(frame: Frame, reading: Reading, edges: NDArray[np.int32]) -> NDArra
     if reading.mesh is not None:
         points = reading.mesh.landmarks[:, :2] * scale
         fixed = np.round(points * 16).astype(np.int32)  # sixteenths of a pixel
-        lines = cv2.polylines
-        lines(picture, list(fixed[edges]), False, _MESH, 1, cv2.LINE_AA, shift=4)
         x0, y0 = np.floor(points.min(axis=0)).astype(int).tolist()
         x1, y1 = np.ceil(points.max(axis=0)).astype(int).tolist()
+        meshed = picture.copy()
+        cv2.polylines(meshed, list(fixed[edges]), False, _MESH, 1, cv2.LINE_AA, shift=4)
+        strength = min((x1 - x0) / _OPAQUE, 1.0)
+        picture = cv2.addWeighted(meshed, strength, picture, 1 - strength, 0)
         cv2.rectangle(picture, (x0, y0), (x1, y1), _BOX, 2, cv2.LINE_AA)
     below = HEIGHT - size[1]  # a very wide picture is lower than the panel
     picture = cv2.copyMakeBorder(picture, 0, below, 0, 0, cv2.BORDER_CONSTANT)
@@ -52,10 +56,9 @@ def _panel(reading: Reading) -> NDArray[np.uint8]:
     if reading.confidence is not None and reading.presence is not None:
         about = f"confidence {reading.confidence:.0%} presence {reading.presence:.0%}"
         cv2.putText(panel, about, (14, 72), _FONT, 0.4, _TEXT, 1, cv2.LINE_AA)
-    probabilities = (
-        np.zeros(len(CLASSES)) if reading.probabilities is None else reading.probabilities
-    )
-    for i, (label, p) in enumerate(zip(CLASSES, probabilities.tolist(), strict=True)):
+    if reading.probabilities is None:
+        return panel
+    for i, (label, p) in enumerate(zip(CLASSES, reading.probabilities.tolist(), strict=True)):
         y = 110 + 52 * i
         colour = _BOX if label == reading.label else _TEXT
         cv2.putText(panel, label, (14, y), _FONT, 0.5, colour, 1, cv2.LINE_AA)
