@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from train import command, evaluate, report, svm
+from train.prepare import Data
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return command.run(parser, arguments, fit)
 
 
-def fit(data: svm.Data, about: dict[str, Any], options: argparse.Namespace) -> None:
+def fit(data: Data, about: dict[str, Any], options: argparse.Namespace) -> None:
     """Fit the recipes, judge them on validation, and write models and report."""
     for name in options.recipes:
         print(f"{name}: {(svm.RECIPES[name].__doc__ or '').splitlines()[0]}", flush=True)

@@ -10,8 +10,7 @@ from typing import Any
 
 from edge.errors import EdgeError
 from train import splits
-from train.prepare import prepare
-from train.svm import Data
+from train.prepare import Data, prepare
 
 OUT = Path("build/train")
 """Untracked; everything in it can be made again."""

@@ -28,8 +28,10 @@ from edge.mesh.detector import Detector
 from edge.mesh.tracker import DETECTOR_FILE, LANDMARK_FILE, CropMesher
 from edge.settings import MeshSettings
 from edge.types import LANDMARKS
+from train import views
 from train.dataset import Picture
 from train.splits import THUMBNAIL, fingerprint
+from train.views import PLAIN
 
 VERSION = 1
 """Raised whenever the code makes other meshes of the same pictures and networks."""
@@ -73,7 +75,7 @@ class Meshes:
         return Meshes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def provenance(mirrored: bool) -> dict[str, Any]:
+def provenance(view: str = PLAIN) -> dict[str, Any]:
     """What the meshes depend on besides the pictures: networks, code, settings."""
     files = {}
     for name in (DETECTOR_FILE, LANDMARK_FILE):
@@ -86,18 +88,18 @@ def provenance(mirrored: bool) -> dict[str, Any]:
         "version": VERSION,
         "networks": files,
         "crop": [crop.crop_scale, crop.crop_centre, crop.crop_looks, DETECT_FROM],
-        "mirrored": mirrored,
+        "view": view,
     }
 
 
 def extract(
-    pictures: Sequence[Picture], path: Path, *, mirrored: bool = False, jobs: int | None = None
+    pictures: Sequence[Picture], path: Path, *, view: str = PLAIN, jobs: int | None = None
 ) -> Meshes:
-    """Meshes of `pictures` (of their mirror images where `mirrored`), kept in the file `path`.
+    """Meshes of the `view` (see `train.views`) of `pictures`, kept in the file `path`.
 
     Rows that `path`, or the parts of a run that was stopped, hold already are taken from there.
     """
-    made_by = json.dumps(provenance(mirrored), sort_keys=True)
+    made_by = json.dumps(provenance(view), sort_keys=True)
     parts = sorted(path.parent.glob(f"{path.stem}.part*.npz"))
     known: dict[tuple[str, str], tuple[Meshes, int]] = {}
     kept: list[tuple[str, str]] = []  # what `path` itself holds, in its order
@@ -111,7 +113,7 @@ def extract(
     todo = [picture for picture, key in zip(pictures, keys, strict=True) if key not in known]
 
     if todo:
-        what = "meshes of mirrored pictures" if mirrored else "meshes"
+        what = "meshes" if view == PLAIN else f"meshes of {view} pictures"
         batches = [todo[i : i + BATCH] for i in range(0, len(todo), BATCH)]
         workers = Parallel(n_jobs=jobs or cpu_count(), return_as="generator")
         pending: list[Meshes] = []
@@ -128,7 +130,7 @@ def extract(
 
         try:
             with tqdm(total=len(todo), desc=what, unit="picture") as progress:
-                for batch in workers(delayed(_batch)(batch, mirrored) for batch in batches):
+                for batch in workers(delayed(_batch)(batch, view) for batch in batches):
                     pending.append(batch)
                     progress.update(len(batch))
                     if sum(map(len, pending)) >= PART:
@@ -154,11 +156,11 @@ def _networks() -> tuple[Detector, CropMesher]:
     )
 
 
-def _batch(pictures: Sequence[Picture], mirrored: bool) -> Meshes:
-    return _concatenate([_row(picture, mirrored) for picture in pictures])
+def _batch(pictures: Sequence[Picture], view: str) -> Meshes:
+    return _concatenate([_row(picture, view) for picture in pictures])
 
 
-def _row(picture: Picture, mirrored: bool) -> Meshes:
+def _row(picture: Picture, view: str) -> Meshes:
     detect, mesh_of = _networks()
     try:
         data = picture.read_bytes()
@@ -166,8 +168,7 @@ def _row(picture: Picture, mirrored: bool) -> Meshes:
     except SourceError:
         return _columns(picture, "", np.zeros(THUMBNAIL**2), (0, 0), 0.0, np.zeros((LANDMARKS, 3)))
     print_ = fingerprint(image)
-    if mirrored:
-        image = np.ascontiguousarray(image[:, ::-1])
+    image = views.view(view, image, data)
     first = None
     if max(image.shape[:2]) >= DETECT_FROM:
         detections = detect(image)

@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import EdgeError
 from edge.types import CLASSES
 from train import evaluate, meshes, splits
 from train.dataset import describe, find_pictures, fingerprint
-from train.svm import Data
+
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """Meshes and labels, split."""
+
+    landmarks: Array
+    """(N, 468, 3) of the training pictures."""
+    views: Mapping[str, Array]
+    """Name in `train.views.VIEWS` → (N, 468, 3) of that view of the training pictures."""
+    label: Array
+    """(N,) indices into CLASSES."""
+    source: Array
+    """(N,) data set."""
+    validation_landmarks: Array
+    """(V, 468, 3)."""
+    validation_label: Array
+    """(V,)."""
+    validation_source: Array
+    """(V,)."""
 
 
 def prepare(
@@ -23,11 +47,13 @@ def prepare(
     jobs: int | None = None,
     near: float = splits.NEAR,
     train_on: Sequence[str] = (),
+    views: Sequence[str] = ("mirrored",),
 ) -> tuple[Data, dict[str, Any]]:
     """The split meshes of the data sets `roots`, and what is to be said about them.
 
     Everything that takes long is kept in `out` and not made again. `near`: see `splits.decide`.
     `train_on`: names of the sources to train on; the others are only judged; all where empty.
+    `views`: which other views of the training pictures are wanted.
     Raises EdgeError where a class would be without pictures in one of the splits; where names and
     folders tell already, before anything that takes long.
     """
@@ -63,13 +89,15 @@ def prepare(
     validation = np.flatnonzero(split == "validation")
     _enough("train", label[train].tolist())
     _enough("validation", label[validation].tolist())
-    # Mirrored pictures come after the split, and only of the pictures that train.
-    mirrored = meshes.extract(
-        [pictures[i] for i in train], out / "meshes-mirrored.npz", mirrored=True, jobs=jobs
-    )
+    # Other views come after the split, and only of the pictures that train.
+    learnt = [pictures[i] for i in train]
+    seen = {
+        name: meshes.extract(learnt, out / f"meshes-{name}.npz", view=name, jobs=jobs).landmarks
+        for name in views
+    }
     data = Data(
         landmarks=rows.landmarks[train],
-        mirrored=mirrored.landmarks,
+        views=seen,
         label=label[train],
         source=source[train],
         validation_landmarks=rows.landmarks[validation],
@@ -85,7 +113,7 @@ def prepare(
             "near": near,
             "train_on": sorted({*source[train].tolist()}),
         },
-        "meshes": meshes.provenance(mirrored=False),
+        "meshes": meshes.provenance(),
         "notes": notes,
         "coverage": evaluate.coverage(rows.presence, label, source),
         "models": {},

@@ -24,6 +24,7 @@ from sklearn.svm import SVC
 from edge.features import NOSE_TIP, aligned, distances
 from train import command, svm
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
+from train.prepare import Data
 
 GRID: list[dict[str, list[Any]]] = [
     # The mission's baseline, from several reference points (nose tip and bridge, chin, mouth).
@@ -101,12 +102,12 @@ def features(candidate: Mapping[str, Any], landmarks: np.ndarray) -> np.ndarray:
     return np.stack(rows).astype(np.float64)
 
 
-def score(candidate: Mapping[str, Any], data: svm.Data) -> dict[str, Any]:
+def score(candidate: Mapping[str, Any], data: Data) -> dict[str, Any]:
     """Accuracy and macro-F1 on the validation pictures of the sources that train."""
     judge = np.isin(data.validation_source, np.unique(data.source))
     meshes, labels = [data.landmarks], [data.label]
     if candidate["mirrored"]:
-        meshes.append(data.mirrored)
+        meshes.append(data.views["mirrored"])
         labels.append(data.label)
     fold = [-1] * sum(map(len, labels)) + [0] * int(judge.sum())
     result = cross_validate(
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return command.run(command.parser("train.search", __doc__), arguments, search)
 
 
-def search(data: svm.Data, about: dict[str, Any], options: argparse.Namespace) -> None:
+def search(data: Data, about: dict[str, Any], options: argparse.Namespace) -> None:
     """Score the candidates; a line of `search.jsonl` for each."""
     log = options.out / "search.jsonl"
     base = {key: about["dataset"][key] for key in ("fingerprint", "near", "train_on")}

@@ -27,29 +27,10 @@ from edge.errors import SetupError
 from edge.features import FEATURES
 from edge.types import CLASSES
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
+from train.prepare import Data
 
 Array = NDArray[Any]
 _ALL = list(range(len(CLASSES)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """Meshes and labels, split."""
-
-    landmarks: Array
-    """(N, 468, 3) of the training pictures."""
-    mirrored: Array
-    """(N, 468, 3) of the mirrored training pictures."""
-    label: Array
-    """(N,) indices into CLASSES."""
-    source: Array
-    """(N,) data set."""
-    validation_landmarks: Array
-    """(V, 468, 3)."""
-    validation_label: Array
-    """(V,)."""
-    validation_source: Array
-    """(V,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +95,7 @@ def best(data: Data) -> Fitted:
     Trained on the pictures and their mirror images; see `train.search` for what it won against.
     """
     name = "inner_xyz"
-    training = features(name, np.concatenate([data.landmarks, data.mirrored]))
+    training = features(name, np.concatenate([data.landmarks, data.views["mirrored"]]))
     validation = features(name, data.validation_landmarks)
     pipeline = make_pipeline(PartlyWhitenedPca(), LeastSquaresSvm(candidates=len(data.label)))
     pipeline.fit(training, np.concatenate([data.label, data.label]))

@@ -36,9 +36,9 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     original = meshes._row
 
-    def row(picture: Picture, mirrored: bool) -> meshes.Meshes:
+    def row(picture: Picture, view: str) -> meshes.Meshes:
         seen.append(Path(picture.name).stem)
-        return original(picture, mirrored)
+        return original(picture, view)
 
     monkeypatch.setattr(meshes, "_row", row)
     monkeypatch.setattr(meshes, "BATCH", 2)
@@ -54,11 +54,11 @@ def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C at batch `count`."""
     original, calls = meshes._batch, []
 
-    def batch(pictures: Sequence[Picture], mirrored: bool) -> meshes.Meshes:
+    def batch(pictures: Sequence[Picture], view: str) -> meshes.Meshes:
         calls.append(1)
         if len(calls) > count:
             raise KeyboardInterrupt
-        return original(pictures, mirrored)
+        return original(pictures, view)
 
     monkeypatch.setattr(meshes, "_batch", batch)
 
@@ -84,7 +84,7 @@ def test_rows_are_those_of_the_device(root: Path, models_dir: Path) -> None:
 
 
 def test_mirrored_is_the_mesh_of_the_mirror_image(root: Path, models_dir: Path) -> None:
-    rows = extract(root, mirrored=True)
+    rows = extract(root, view="mirrored")
     image = read_picture(root / "face_happy/3.png").image[:, ::-1]
     mesh = Recognizer(models_dir, cropped=True)(image).mesh
     assert mesh is not None
@@ -162,7 +162,7 @@ def test_other_code_or_settings_start_anew(
 def test_mirrored_rows_are_not_taken_for_plain_ones(root: Path, done: list[str]) -> None:
     plain = extract(root)
     done.clear()
-    assert (extract(root, mirrored=True).landmarks != plain.landmarks).any()
+    assert (extract(root, view="mirrored").landmarks != plain.landmarks).any()
     assert len(done) == 10
 
 
