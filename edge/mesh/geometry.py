@@ -177,8 +177,7 @@ class Cropper:
         low = min(along[0], along[-1]) + min(down[0], down[-1])
         high = max(along[0], along[-1]) + max(down[0], down[-1])
         if low < 1 or high > last * 256 - 1:  # both are cut to whole steps
-            np.maximum(signed, np.int32(0), out=signed)
-            np.minimum(signed, np.int32(last * 256), out=signed)
+            np.clip(signed, 0, last * 256, out=signed)
 
     def _turned(self, pixels: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
         """Blend the four neighbours of the positions in the first two planes."""
