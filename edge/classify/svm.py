@@ -82,8 +82,8 @@ class SupportVectorMachine:
         # rounding: large weights cancel in the last sum, so it is in float64.
         calibration = arrays["calibration"].astype(np.float64)
         squares = np.einsum("ij,ij->i", self._vectors, self._vectors, dtype=np.float64)
-        self._weights = arrays["dual_coef"] @ calibration
-        self._weights *= np.exp(-self._gamma * squares)[:, None]
+        weights = (arrays["dual_coef"] @ calibration).T * np.exp(-self._gamma * squares)
+        self._weights = np.ascontiguousarray(weights)  # a row a class: read in order
         self._bias = arrays["intercept"] @ calibration + arrays["calibration_bias"]
 
     def __call__(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -97,7 +97,7 @@ class SupportVectorMachine:
             exponent -= np.float32(largest)
         kernel = np.exp(exponent, out=exponent)
         scale = np.exp(largest - self._gamma * float(projected @ projected))
-        logits = (kernel @ self._weights) * scale + self._bias
+        logits = (self._weights @ kernel.astype(np.float64)) * scale + self._bias
         logits -= logits.max()
         np.exp(logits, out=logits)
         logits /= logits.sum()

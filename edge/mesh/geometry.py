@@ -62,7 +62,8 @@ class Roi:
     @staticmethod
     def of_landmarks(landmarks: NDArray[np.float32], scale: float = ROI_SCALE) -> Roi:
         """The ROI for the next look at a face whose mesh (468, 3) is known."""
-        (x0, y0), (x1, y1) = landmarks[:, :2].min(0).tolist(), landmarks[:, :2].max(0).tolist()
+        axes = landmarks[:, :2].T.copy()  # numpy is slow across rows of two
+        (x0, y0), (x1, y1) = axes.min(1).tolist(), axes.max(1).tolist()
         dx, dy = (landmarks[LEFT_EYE_OUTER, :2] - landmarks[RIGHT_EYE_OUTER, :2]).tolist()
         return Roi.of_box(x0, y0, x1, y1, (dx, dy), scale)
 
@@ -73,7 +74,7 @@ class Roi:
 
 
 _RED_BLUE = np.uint32(0x00FF00FF)
-_GREEN = np.uint32(0x000000FF)
+_BYTE = np.uint32(255)
 _EIGHT = np.uint32(8)
 
 
@@ -83,9 +84,11 @@ class Cropper:
     Bilinear, as OpenCV's warpPerspective does it for MediaPipe: pixel (u, v) of the crop is the
     frame at origin + (u, v) * roi.size / size, with no half-pixel shift.
 
-    Fast without OpenCV: the part of the picture under the ROI is packed into one uint32 a pixel,
-    the four neighbours are gathered for all channels at once, and two channels are blended in one
-    32-bit word (weights sum to 256, so no lane overflows). All buffers are made once.
+    Fast without OpenCV: an upright ROI is blended by columns, then by rows, without an index a
+    pixel. For a turned one the part of the picture under it is packed into one uint32 a pixel,
+    the four neighbours are gathered for all channels at once, and blended in 32-bit words
+    (weights sum to 256, so no 16-bit lane overflows). Operations keep to one type, since numpy
+    converts in small slow chunks. All large buffers are made once.
     """
 
     def __init__(
@@ -99,41 +102,30 @@ class Cropper:
             raise ValueError(f"outside is {outside!r}; allowed: 'edge', 'black'")
         self.size, self._low, self._outside = size, np.float32(low), outside
         self._gain = np.float32((high - low) / (255 * 256))
-        self._ramp = np.arange(size, dtype=np.float32)
-        square = (size, size)
-        self._index = np.empty(square, np.intp)
-        self._weights = np.empty((4, *square), np.uint32)
-        self._words = np.empty((4, *square), np.uint32)
-        # Positions are needed only until the words are, and live in the same memory.
-        self._float = self._words[0].view(np.float32)
-        self._x, self._y = self._words[1].view(np.int32), self._words[2].view(np.int32)
+        self._ramp = np.arange(size) * (256 / size)
+        self._index = np.empty((size, size), np.intp)
+        self._planes = np.empty((8, size, size), np.uint32)
+        self._steps = np.empty((size, size * 3), np.float32)
 
     def __call__(self, image: NDArray[np.uint8], roi: Roi, out: NDArray[np.float32]) -> None:
-        """Resample `roi` of `image` (H, W, 3) uint8 into `out` (size, size, 3) float32."""
-        packed, left, top = self._cover(image, roi)
-        flat, stride = packed.ravel(), packed.shape[1]
-        index = self._place(roi, left, top, packed.shape)
-        words, green, red_blue, pixel = self._words
-        red_blue.fill(0)
-        green.fill(0)
-        for offset, weight in zip((0, 1, stride, stride + 1), self._weights, strict=True):
-            np.take(flat[offset:], index, out=pixel, mode="clip")
-            np.bitwise_and(pixel, _RED_BLUE, out=words)
-            words *= weight
-            red_blue += words
-            pixel >>= _EIGHT
-            pixel &= _GREEN
-            pixel *= weight
-            green += pixel
-        halves = red_blue.view(np.uint16)  # low, high: red, blue
-        channels = (halves[:, ::2], green.view(np.uint16)[:, ::2], halves[:, 1::2])
-        for channel, value in enumerate(channels):
-            np.multiply(value, self._gain, out=out[..., channel])
-        if self._low:
-            out += self._low
+        """Resample `roi` of `image` (H, W, 3) uint8 into `out`.
 
-    def _cover(self, image: NDArray[np.uint8], roi: Roi) -> tuple[NDArray[np.uint32], int, int]:
-        """The packed part of the picture that the ROI can touch, and where its corner lies."""
+        `out` is (size, size, 3) float32 and contiguous.
+        """
+        pixels, left, top = self._cover(image, roi)
+        ox, oy, ux, uy = roi.axes()
+        last_x, last_y = pixels.shape[1] - 2, pixels.shape[0] - 2
+        x, y = (ox - left) * 256, (oy - top) * 256
+        if roi.angle == 0:
+            columns = self._along(roi.size, x, last_x)
+            self._upright(pixels, columns, self._along(roi.size, y, last_y), out)
+            return
+        self._place(self._planes[0], x, roi.size * ux, -roi.size * uy, last_x)
+        self._place(self._planes[1], y, roi.size * uy, roi.size * ux, last_y)
+        self._turned(pixels, out)
+
+    def _cover(self, image: NDArray[np.uint8], roi: Roi) -> tuple[NDArray[np.uint8], int, int]:
+        """The part of the picture that the ROI can touch, and where its corner lies."""
         height, width = image.shape[:2]
         ox, oy, ux, uy = roi.axes()
         corners_x = (0.0, ux * roi.size, -uy * roi.size, (ux - uy) * roi.size)
@@ -142,51 +134,106 @@ class Cropper:
         top = min(max(floor(oy + min(corners_y)), -1), height - 1)
         right = min(max(ceil(ox + max(corners_x)), 0), width)
         bottom = min(max(ceil(oy + max(corners_y)), 0), height)
-        return _pack(image, left, top, right, bottom, self._outside), left, top
+        return _cut(image, left, top, right, bottom, self._outside), left, top
 
-    def _place(self, roi: Roi, left: int, top: int, shape: tuple[int, ...]) -> NDArray[np.intp]:
-        """Fill the four weights; the index of each crop pixel's upper left neighbour."""
-        ox, oy, ux, uy = roi.axes()
-        step = roi.size / self.size * 256  # positions in 1/256 pixel
-        for position, u_step, v_step, origin, last in (
-            (self._x, ux * step, -uy * step, ox - left, shape[1] - 2),
-            (self._y, uy * step, ux * step, oy - top, shape[0] - 2),
-        ):
-            along = self._ramp * np.float32(u_step) + np.float32(origin * 256)
-            np.add.outer(self._ramp * np.float32(v_step), along, out=self._float)
-            # Beyond the packed border every pixel equals the border, so clamping is exact.
-            np.clip(self._float, 0, last * 256, out=self._float)
-            position[...] = self._float
-        x, y = self._x, self._y
-        w00, w01, w10, w11 = self._weights
-        np.bitwise_and(x, 255, out=w01, casting="unsafe")
-        np.bitwise_and(y, 255, out=w10, casting="unsafe")
-        np.multiply(w01, w10, out=w11)
-        w11 += np.uint32(128)
+    def _along(self, side: float, start: float, last: int) -> NDArray[np.int32]:
+        """Positions along one side of an upright ROI, in 1/256 pixel."""
+        # Beyond the border of the cut every pixel equals the border, so clamping is exact.
+        return np.clip(self._ramp * side + start, 0, last * 256).astype(np.int32)
+
+    def _upright(
+        self,
+        pixels: NDArray[np.uint8],
+        columns: NDArray[np.int32],
+        rows: NDArray[np.int32],
+        out: NDArray[np.float32],
+    ) -> None:
+        """Blend neighbours along each row of the cut, then whole rows."""
+        index = ((columns >> 8)[:, None] * 3 + np.arange(3)).ravel()
+        weight = np.repeat((columns & 255).astype(np.float32) * self._gain, 3)
+        lines = pixels.reshape(len(pixels), -1)
+        blend = lines.take(index + 3, axis=1, mode="wrap").astype(np.float32)
+        left = lines.take(index, axis=1, mode="wrap").astype(np.float32)
+        blend -= left
+        blend *= weight
+        left *= self._gain * np.float32(256)
+        blend += left
+        if self._low:
+            blend += self._low
+        steps = np.subtract(blend[1:], blend[:-1], out=left[:-1])
+        index, flat = rows >> 8, out.reshape(self.size, -1)
+        np.take(blend, index, axis=0, out=flat, mode="wrap")
+        np.take(steps, index, axis=0, out=self._steps, mode="wrap")
+        self._steps *= ((rows & 255).astype(np.float32) / np.float32(256))[:, None]
+        flat += self._steps
+
+    def _place(
+        self, out: NDArray[np.uint32], start: float, u_side: float, v_side: float, last: int
+    ) -> None:
+        """Positions along one axis of the frame, in 1/256 pixel."""
+        along, down = self._ramp * u_side + start, self._ramp * v_side
+        signed = out.view(np.int32)
+        np.add(down.astype(np.int32)[:, None], along.astype(np.int32), out=signed)
+        low = min(along[0], along[-1]) + min(down[0], down[-1])
+        high = max(along[0], along[-1]) + max(down[0], down[-1])
+        if low < 1 or high > last * 256 - 1:  # both are cut to whole steps
+            np.clip(signed, 0, last * 256, out=signed)
+
+    def _turned(self, pixels: NDArray[np.uint8], out: NDArray[np.float32]) -> None:
+        """Blend the four neighbours of the positions in the first two planes."""
+        x, y, w11, w00, pixel, part, red_blue, every = self._planes
+        stride = pixels.shape[1]
+        np.right_shift(y, _EIGHT, out=pixel)
+        pixel *= np.uint32(stride)
+        np.right_shift(x, _EIGHT, out=part)
+        pixel += part
+        self._index[...] = pixel
+        # From here on x and y are the weights of the neighbours to the right and below.
+        x &= _BYTE
+        y &= _BYTE
+        np.multiply(x, y, out=w11)
         w11 >>= _EIGHT
-        w01 -= w11
-        np.subtract(np.uint32(256), w10, out=w00)
-        w00 -= w01
-        w10 -= w11
-        y >>= 8
-        y *= shape[1]
-        x >>= 8
-        np.add(x, y, out=self._index)
-        return self._index
+        np.subtract(np.uint32(256), x, out=w00)
+        w00 -= y
+        w00 += w11
+        x -= w11
+        y -= w11
+        flat = _pack(pixels)
+        np.take(flat, self._index, out=every, mode="wrap")
+        np.bitwise_and(every, _RED_BLUE, out=red_blue)
+        every *= w00
+        red_blue *= w00
+        for offset, weight in ((1, x), (stride, y), (stride + 1, w11)):
+            np.take(flat[offset:], self._index, out=pixel, mode="wrap")
+            np.bitwise_and(pixel, _RED_BLUE, out=part)
+            part *= weight
+            red_blue += part
+            pixel *= weight
+            every += pixel
+        every -= red_blue  # what is left is green, eight bits up
+        every >>= _EIGHT
+        halves, green = red_blue.view(np.uint16), every.view(np.uint16)
+        for channel, value in enumerate((halves[:, ::2], green[:, ::2], halves[:, 1::2])):
+            out[..., channel] = value
+        out *= self._gain
+        if self._low:
+            out += self._low
 
 
-def _pack(
+def _cut(
     image: NDArray[np.uint8], left: int, top: int, right: int, bottom: int, outside: str
-) -> NDArray[np.uint32]:
-    """Pixels left..right+1, top..bottom+1 of `image` as 0x..BBGGRR words; a border where needed.
+) -> NDArray[np.uint8]:
+    """Pixels left..right+1, top..bottom+1 of `image`; a border where needed.
 
     `left` and `top` may be -1 and `right`, `bottom` may be the picture's size: one ring beyond
-    it. One more column and row follow, so that a neighbour of the last pixel can be gathered.
+    it. One more column and row follow, so that a neighbour of the last pixel can be gathered,
+    and one more byte, for `_pack`.
     """
     height, width = image.shape[:2]
     rows, columns = bottom - top + 2, right - left + 2
-    block = np.zeros((rows * columns + 1) * 3, np.uint8)
-    pixels = block[: rows * columns * 3].reshape(rows, columns, 3)
+    new = np.empty if outside == "edge" else np.zeros
+    block = new(rows * columns * 3 + 1, np.uint8)
+    pixels = block[:-1].reshape(rows, columns, 3)
     x0, x1, y0, y1 = max(left, 0), min(right + 2, width), max(top, 0), min(bottom + 2, height)
     px0, px1, py0, py1 = x0 - left, x1 - left, y0 - top, y1 - top
     pixels[py0:py1, px0:px1] = image[y0:y1, x0:x1]
@@ -195,6 +242,11 @@ def _pack(
         pixels[py0:py1, px1:] = pixels[py0:py1, px1 - 1 : px1]
         pixels[:py0] = pixels[py0]
         pixels[py1:] = pixels[py1 - 1]
-    # One unaligned read a pixel: its three bytes and the next pixel's first, which is masked out.
-    words = as_strided(block[:4].view("<u4"), (rows, columns), (columns * 3, 3))
+    return pixels
+
+
+def _pack(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """What `_cut` made as 0x..BBGGRR words, one after the other."""
+    # One unaligned read a pixel: its three bytes and the next pixel's first.
+    words = as_strided(pixels.ravel()[:4].view("<u4"), (pixels.size // 3,), (3,))
     return np.ascontiguousarray(words)

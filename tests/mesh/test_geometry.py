@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -44,6 +46,16 @@ def test_crop_is_opencvs_to_within_two_of_255(roi: Roi) -> None:
     expected = by_opencv(SMOOTH, roi, 96, cv2.BORDER_REPLICATE)
     assert np.abs(out - expected).max() * 255 < 2
     assert np.abs(out - expected).mean() * 255 < 0.6
+
+
+@given(roi=rois)
+@settings(max_examples=60, deadline=None)
+def test_an_upright_roi_is_cropped_like_one_turned_by_a_hair(roi: Roi) -> None:
+    upright, turned = np.empty((2, 96, 96, 3), np.float32)
+    crop = Cropper(96, low=-1)
+    crop(SMOOTH, replace(roi, angle=0.0), upright)
+    crop(SMOOTH, replace(roi, angle=1e-9), turned)
+    assert np.abs(upright - turned).max() * 127.5 < 1
 
 
 @pytest.mark.parametrize("shape", [(240, 320), (320, 240), (48, 48), (1, 1), (2, 200)])
