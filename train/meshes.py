@@ -33,7 +33,7 @@ from train.dataset import Picture
 from train.splits import THUMBNAIL, fingerprint
 from train.views import PLAIN
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the code makes other meshes of the same pictures and networks."""
 DETECT_FROM = 96
 """Longer side, pixels, from which a picture may hold more than one tight face crop: there the

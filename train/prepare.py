@@ -16,7 +16,6 @@ from edge.types import CLASSES
 from train import evaluate, meshes, splits
 from train.dataset import describe, find_pictures, fingerprint
 
-
 Array = NDArray[Any]
 
 
