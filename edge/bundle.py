@@ -15,7 +15,7 @@ from edge.errors import SetupError
 from edge.types import CLASSES
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 """Version of the manifest's layout."""
 DEFAULT_DIR = Path(__file__).resolve().parent.parent / "models"
 """Where the checkout keeps its bundle."""

@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,13 @@ import hypothesis
 import numpy as np
 import pytest
 
+from edge import Recognizer
 from edge.cameras.opencv import read_picture
 from edge.types import CLASSES
+from train.prepare import Data
+
+# As `train.graph` sets it, which comes too late where mediapipe has imported TensorFlow before.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
 # The cores are shared: an example that took long tells nothing.
 hypothesis.settings.register_profile("shared", deadline=None)
@@ -113,6 +121,91 @@ def build_dataset(portrait: np.ndarray) -> Callable[..., Path]:
 def tiny_dataset(build_dataset: Callable[..., Path], tmp_path: Path) -> Path:
     """A folder of warped portraits, enough of each class to train and to validate."""
     return build_dataset(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tensorflow() -> Any:
+    """TensorFlow as the training sets it up; who asks for it is skipped where there is none."""
+    if not find_spec("tensorflow"):
+        pytest.skip("no TensorFlow: it needs Python 3.11 or 3.12")
+    from train.graph import tf
+
+    return tf
+
+
+@pytest.fixture(scope="session")
+def draw_faces(models_dir: Path, portrait: np.ndarray) -> Callable[..., Data]:
+    """Draws training data: the portrait's mesh, bent in one way for a class, and by chance."""
+    mesh = Recognizer(models_dir)(portrait).mesh
+    assert mesh is not None
+    low, high = mesh.landmarks.min(axis=0), mesh.landmarks.max(axis=0)
+    x, y, _ = ((mesh.landmarks - low) / (high - low) * np.pi).T
+    waves = np.stack([np.cos(i * x) * np.cos(j * y) for i in range(4) for j in range(4)])
+
+    def bends(rng: np.random.Generator, count: int, size: float) -> np.ndarray:
+        weights = rng.normal(0, size * (high - low)[0] / 4, (count, len(waves), 3))
+        return np.einsum("nwc,wp->npc", weights, waves)
+
+    meant = bends(np.random.default_rng(7), len(CLASSES), 0.015)
+
+    def draw(train: int = 210, validation: int = 70, seed: int = 0) -> Data:
+        rng = np.random.default_rng(seed)
+
+        def landmarks(label: np.ndarray) -> np.ndarray:
+            bent = mesh.landmarks + meant[label] + bends(rng, len(label), 0.03)
+            return (bent + rng.normal(0, 0.1, bent.shape)).astype(np.float32)
+
+        label, asked = (np.arange(count) % len(CLASSES) for count in (train, validation))
+        return Data(
+            landmarks=landmarks(label),
+            views={view: landmarks(label) for view in ("mirrored", "turned", "degraded")},
+            label=label,
+            source=np.full(train, "drawn"),
+            pictures=(),
+            validation_landmarks=landmarks(asked),
+            validation_label=asked,
+            validation_source=np.full(validation, "drawn"),
+            validation_pictures=(),
+        )
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def teach(draw_faces: Callable[..., Data], tensorflow: Any) -> Callable[..., Path]:
+    """Leaves in a folder what `make train` does, trained on drawn faces."""
+    from train import gnn
+    from train.__main__ import fit
+
+    def run(out: Path, *recipes: str, fingerprint: str = "0", **settings: Any) -> Path:
+        """`settings`: of the graph network, where not as shipped."""
+        data = draw_faces()
+        believed = {"pictures": 30, "believed": 1.0}
+        about = {
+            "dataset": {
+                "fingerprint": fingerprint,
+                "train_on": ["drawn"],
+                "train": len(data.label),
+                "validation": len(data.validation_label),
+                "near": 0.94,
+            },
+            "meshes": {"version": 2},
+            "notes": [],
+            "coverage": {"drawn": dict.fromkeys((*CLASSES, "all"), believed)},
+            "models": {},
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(gnn, "Settings", partial(gnn.Settings, **settings))
+            fit(data, about, Namespace(recipes=recipes, out=out))
+        return out
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained_dir(teach: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SVM and graph network as trained; not to be changed."""
+    return teach(tmp_path_factory.mktemp("trained"), "svm", "gnn")
 
 
 class Result(subprocess.CompletedProcess[str]):

@@ -107,7 +107,7 @@ def test_every_mistake_is_one_line_and_the_rest_is_read(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--model", "gnn"], "'gnn'"),
+        (["--model", "cnn"], "no model 'cnn'"),
         (["--models", "nowhere"], "nowhere/manifest.json is missing"),
         (["--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
         (["--config", "wrong.toml"], "wrong.toml: mesh.threads = 0"),
@@ -122,6 +122,22 @@ def test_wrong_setup(
     assert (result.returncode, result.stdout) == (1, "")
     (told,) = result.complaints
     assert said in told
+
+
+def test_each_model_by_its_name(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray
+) -> None:
+    save(tmp_path / "a.jpg", small)
+    read = {}
+    for model in ("svm", "gnn", "both"):
+        result = command("classify", "--model", model, "a.jpg")
+        assert (result.returncode, result.stderr) == (0, "")
+        (read[model],) = result.readings
+        assert read[model]["label"] == "happy"
+    (plain,) = command("classify", "a.jpg").readings
+    assert plain["probabilities"] == read["svm"]["probabilities"]
+    sure = sorted(reading["confidence"] for reading in read.values())
+    assert read["both"]["confidence"] == sure[1] != sure[0] != sure[2]
 
 
 def test_settings_are_used(command: Command, tmp_path: Path, save: Save, small: np.ndarray) -> None:

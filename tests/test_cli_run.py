@@ -20,8 +20,9 @@ Command = Callable[..., Any]
 Save = Callable[[Path, np.ndarray], Path]
 
 
-def test_run_plays_the_sample(command: Command) -> None:
-    result = command("run", "--source", "sample")
+@pytest.mark.parametrize("model", ["svm", "gnn", "both"])
+def test_run_plays_the_sample(command: Command, model: str) -> None:
+    result = command("run", "--source", "sample", "--model", model)
     assert result.returncode == 0
     got = result.readings
     assert [line["frame"] for line in got] == list(range(120))

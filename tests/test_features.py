@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.features import FEATURES, INNER, aligned
+from edge.features import FEATURES, INNER, aligned, aligned_xy, normalised
 from edge.mesh.geometry import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 NAMES = sorted(FEATURES)
@@ -131,3 +131,41 @@ def test_a_mirrored_face_keeps_its_distances() -> None:
     mesh = np.random.default_rng(1).normal(0, 30, (468, 3)).astype(np.float32)
     compute = FEATURES["distances"].compute
     np.testing.assert_allclose(compute(mesh * (-1, 1, 1)), compute(mesh), atol=TOLERANCE)
+
+
+@given(mesh=meshes())
+def test_aligned_xy_is_aligned_without_depth(mesh: np.ndarray) -> None:
+    vector = aligned_xy(mesh.astype(np.float32))
+    np.testing.assert_array_equal(vector.reshape(468, 2), aligned(mesh.astype(np.float32))[:, :2])
+
+
+def normaliser(directions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Some mean, orthonormal basis and gain."""
+    rng = np.random.default_rng(directions)
+    basis, _ = np.linalg.qr(rng.normal(0, 1, (936, directions)))
+    return rng.normal(0, 1, 936), basis, rng.uniform(0.5, 20, directions)
+
+
+@given(st.sampled_from([1, 30, 100]), st.floats(0, 1e4))
+def test_normalised_is_bounded_and_takes_rows(directions: int, size: float) -> None:
+    rows = np.random.default_rng(0).normal(0, size, (3, 936))
+    together = normalised(rows, *normaliser(directions))
+    assert np.abs(together).max() <= 4
+    for row, nodes in zip(rows, together, strict=True):
+        np.testing.assert_allclose(normalised(row, *normaliser(directions)), nodes, atol=1e-9)
+
+
+def test_normalised_scales_what_it_knows_and_drops_the_rest() -> None:
+    mean, basis, gain = normaliser(10)
+    for k in range(10):
+        got = normalised(mean + 0.1 * basis[:, k], mean, basis, gain)
+        np.testing.assert_allclose(got, 0.1 * gain[k] * basis[:, k], atol=1e-9)
+    noise = np.random.default_rng(1).normal(0, 1, 936)
+    noise -= basis @ (basis.T @ noise)
+    np.testing.assert_allclose(normalised(mean + noise, mean, basis, gain), 0, atol=1e-9)
+
+
+def test_normalised_leaves_its_input_alone() -> None:
+    feature = np.ones(936)
+    normalised(feature, *normaliser(9))
+    np.testing.assert_array_equal(feature, 1)

@@ -21,6 +21,7 @@ HEAVY = (
     "tqdm",
     "picamera2",
     "tensorflow",
+    "spektral",
     "joblib",
 )
 COMMON = {"edge.types", "edge.errors", "edge.settings", "edge.quiet"}
@@ -32,10 +33,11 @@ ALLOWED = {
     "edge.arrays": {"edge.errors"},
     "edge.bundle": {"edge.errors", "edge.types"},
     "edge.cameras": COMMON,
-    "edge.mesh": COMMON | {"edge.bundle"},
+    "edge.interpreter": {"edge.errors", "edge.quiet"},
+    "edge.mesh": COMMON | {"edge.bundle", "edge.interpreter"},
     # The eye corners by which a face is levelled are the mesh's.
     "edge.features": COMMON | {"edge.mesh"},
-    "edge.classify": COMMON | {"edge.arrays", "edge.bundle", "edge.features"},
+    "edge.classify": COMMON | {"edge.arrays", "edge.bundle", "edge.features", "edge.interpreter"},
     "edge.publish": COMMON,
 }
 """Room → other rooms that it may import. Who is not named here may import all of them."""
@@ -68,7 +70,7 @@ def room(module: str) -> str:
     return ".".join(module.split(".")[:2])
 
 
-@pytest.mark.parametrize("what", ["pass", "edge.Recognizer()"])
+@pytest.mark.parametrize("what", ["pass", "edge.Recognizer()", "edge.Recognizer(model='both')"])
 def test_the_library_is_light(models_dir: Path, what: str) -> None:
     """On a device these cost seconds and tens of megabytes."""
     code = f"import edge, sys; {what}; print(*(n for n in {HEAVY} if n in sys.modules))"

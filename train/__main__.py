@@ -1,53 +1,77 @@
-"""`make train DATA=…`: pictures → meshes → splits → SVMs → report."""
+"""`make train DATA=…`: pictures → meshes → splits → SVMs, graph network → report."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from train import command, evaluate, report, svm
+from edge.errors import SetupError
+from train import command, evaluate, fitted, report, svm
 from train.prepare import Data
+
+RECIPES = ("baseline", "svm", "gnn")
+"""What is fitted, in this order. `svm` and `gnn` are shipped."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the training; its exit status."""
     parser = command.parser("train", __doc__)
-    parser.add_argument(
-        "--recipes",
-        nargs="+",
-        choices=tuple(svm.RECIPES),
-        default=list(svm.RECIPES),
-        help="default: all",
-    )
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, help="default: all")
     return command.run(parser, arguments, fit)
 
 
 def fit(data: Data, about: dict[str, Any], options: argparse.Namespace) -> None:
     """Fit the recipes, judge them on validation, and write models and report."""
-    for name in options.recipes:
-        print(f"{name}: {(svm.RECIPES[name].__doc__ or '').splitlines()[0]}", flush=True)
+    curves = {}
+    for name in options.recipes or _possible():
+        recipe = _recipe(name, options.out)
+        print(f"{name}: {(recipe.__doc__ or '').splitlines()[0]}", flush=True)
         start = time.perf_counter()
-        fitted = svm.RECIPES[name](data)
+        made = recipe(data)
         truth = data.validation_label
-        sources = evaluate.by_source(truth, fitted.predicted, data.validation_source)
+        sources = evaluate.by_source(truth, made.predicted, data.validation_source)
         about["models"][name] = {
             "seconds": round(time.perf_counter() - start, 1),
-            "support_vectors": len(fitted.arrays["support_vectors"]),
-            "validation": evaluate.metrics(truth, fitted.predicted),
+            **made.figures,
+            "validation": evaluate.metrics(truth, made.predicted),
             "sources": sources,
         }
-        svm.save(options.out / f"{name}.npz", fitted, data, about)
+        curves[name] = made.curves
+        fitted.save(options.out / f"{name}.npz", made, data, about)
         for where, figures in sources.items():
             print(
                 f"  {where}: accuracy {figures['accuracy']:.4f}, macro-F1 {figures['macro_f1']:.4f}"
                 f" on {figures['pictures']} pictures"
             )
         print(f"  {about['models'][name]['seconds']:.0f} s", flush=True)
-    page = report.write(options.out / "report", about, fitted.explained_variance)
+    page = report.write(options.out / "report", about, curves)
     print(f"report: {page}")
+
+
+def _possible() -> tuple[str, ...]:
+    """All recipes, or those that need no TensorFlow where it is not installed."""
+    if find_spec("tensorflow") and find_spec("spektral"):
+        return RECIPES
+    print("TensorFlow and Spektral are not installed (they need Python 3.11 or 3.12): no gnn")
+    return tuple(name for name in RECIPES if name != "gnn")
+
+
+def _recipe(name: str, out: Path) -> Callable[[Data], fitted.Fitted]:
+    if name in svm.RECIPES:
+        return svm.RECIPES[name]
+    try:
+        from train import gnn  # TensorFlow takes seconds to import
+    except ImportError as error:
+        raise SetupError(
+            f"the graph network cannot be trained here ({error}): it needs TensorFlow and "
+            "Spektral, which `make train` installs where Python is 3.11 or 3.12"
+        ) from None
+    return gnn.recipe(out)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve
+from scipy.linalg.blas import dsyrk
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
@@ -25,9 +26,6 @@ from sklearn.metrics.pairwise import rbf_kernel
 Array = NDArray[Any]
 _BLOCK = 4096
 """Faces whose kernel rows are held at once."""
-_JITTER = 1e-2
-"""Added to the diagonal, so that vectors that nearly coincide leave the matrix regular, and so that
-their weights do not cancel each other in the device's float32."""
 
 
 class PartlyWhitenedPca(TransformerMixin, BaseEstimator):
@@ -60,9 +58,11 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
     """See the module. `gamma` is in units of 1 / median |x|², `C` as in an SVC.
 
     `vectors`: how many to keep; all faces where there are fewer. `balance`: classes are weighted
-    by (their share)^-balance; 0 for not at all, 1 for all alike. `candidates`: the vectors are
-    chosen among so many first rows (all rows by default): mirror images, which follow behind
-    them, teach the machine but are not worth a vector.
+    by (their share)^-balance; 0 for not at all, 1 for all alike. `jitter` is added to the diagonal:
+    vectors that nearly coincide leave the matrix regular, their weights do not cancel each other
+    in the device's float32, and the more of it, the less a mesh a little off changes the answer.
+    `candidates`: the vectors are chosen among so many first rows (all rows by default): other
+    views, which follow behind them, teach the machine but are not worth a vector.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         gamma: float = 1.0,
         C: float = 10.0,
         balance: float = 0.3,
+        jitter: float = 0.01,
         candidates: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -78,6 +79,7 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         self.gamma = gamma
         self.C = C
         self.balance = balance
+        self.jitter = jitter
         self.candidates = candidates
         self.seed = seed
 
@@ -92,16 +94,19 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         weight = (len(index) / (len(counts) * counts)) ** self.balance
         targets = np.eye(len(counts))[index] * 2 - 1
         self.intercept_ = weight[index] @ targets / weight[index].sum()
-        left = rbf_kernel(vectors, vectors, self.gamma_).astype(np.float64) / self.C
-        left[np.diag_indices_from(left)] += _JITTER
+        # Column-major, and only the upper half: what BLAS fills in place.
+        left = np.asfortranarray(rbf_kernel(vectors, vectors, self.gamma_), np.float64)
+        left /= self.C
+        left[np.diag_indices_from(left)] += self.jitter
         right = np.zeros((len(vectors), len(counts)))
         for start in range(0, len(features), _BLOCK):
             rows = slice(start, start + _BLOCK)
             kernel = rbf_kernel(features[rows].astype(np.float32), vectors, self.gamma_)
             kernel = kernel.astype(np.float64)  # its square in float32 would not stay definite
-            weighted = kernel * weight[index[rows], None]
-            left += weighted.T @ kernel
-            right += weighted.T @ (targets[rows] - self.intercept_)
+            root = np.sqrt(weight[index[rows], None])
+            kernel *= root
+            left = dsyrk(1.0, kernel.T, beta=1.0, c=left, overwrite_c=True)
+            right += kernel.T @ (root * (targets[rows] - self.intercept_))
         dual = solve(left, right, assume_a="pos", overwrite_a=True, check_finite=False)
         # Judged and compared as shipped.
         self.dual_coef_ = dual.astype(np.float32).astype(np.float64)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from edge.errors import EdgeError
 from edge.types import CLASSES
 from train import evaluate, meshes, splits
-from train.dataset import describe, find_pictures, fingerprint
+from train.dataset import Picture, describe, find_pictures, fingerprint
+from train.views import OTHERS
 
 Array = NDArray[Any]
 
@@ -31,12 +32,16 @@ class Data:
     """(N,) indices into CLASSES."""
     source: Array
     """(N,) data set."""
+    pictures: Sequence[Picture]
+    """N training pictures."""
     validation_landmarks: Array
     """(V, 468, 3)."""
     validation_label: Array
     """(V,)."""
     validation_source: Array
     """(V,)."""
+    validation_pictures: Sequence[Picture]
+    """V of them."""
 
 
 def prepare(
@@ -46,7 +51,7 @@ def prepare(
     jobs: int | None = None,
     near: float = splits.NEAR,
     train_on: Sequence[str] = (),
-    views: Sequence[str] = ("mirrored",),
+    views: Sequence[str] = OTHERS,
 ) -> tuple[Data, dict[str, Any]]:
     """The split meshes of the data sets `roots`, and what is to be said about them.
 
@@ -88,6 +93,8 @@ def prepare(
     validation = np.flatnonzero(split == "validation")
     _enough("train", label[train].tolist())
     _enough("validation", label[validation].tolist())
+    if not np.isin(source[validation], source[train]).any():
+        raise EdgeError(f"no validation picture is of what is trained on: {', '.join(train_on)}")
     # Other views come after the split, and only of the pictures that train.
     learnt = [pictures[i] for i in train]
     seen = {
@@ -99,9 +106,11 @@ def prepare(
         views=seen,
         label=label[train],
         source=source[train],
+        pictures=learnt,
         validation_landmarks=rows.landmarks[validation],
         validation_label=label[validation],
         validation_source=source[validation],
+        validation_pictures=[pictures[i] for i in validation],
     )
     about: dict[str, Any] = {
         "dataset": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.types import CLASSES
 
-_STYLE = """
+Curves = Mapping[str, Sequence[float]]
+STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .25rem .75rem;
@@ -26,11 +26,10 @@ table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .25rem .75
 """
 
 
-def write(folder: Path, report: Mapping[str, Any], variance: NDArray[np.float64]) -> Path:
+def write(folder: Path, report: Mapping[str, Any], curves: Mapping[str, Curves]) -> Path:
     """Write `report.json`, the pictures and `index.html` into `folder`; the page's path.
 
-    `report`: see `train.__main__`. `variance`: explained variance ratio of each PCA component of
-    the shipped model.
+    `report`: see `train.__main__`. `curves`: of each model, see `train.fitted.Fitted`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -38,14 +37,19 @@ def write(folder: Path, report: Mapping[str, Any], variance: NDArray[np.float64]
     for name, model in report["models"].items():
         pictures.append(_confusion(folder, name, model))
         pictures.append(_per_class(folder, name, model))
-    pictures.append(_variance(folder, variance))
+    for name, of in curves.items():
+        if "explained variance" in of:
+            pictures.append(_variance(folder, name, of["explained variance"]))
+        elif of:
+            pictures.append(_learning(folder, name, of))
     pictures.append(_coverage(folder, report["coverage"]))
     page = folder / "index.html"
     page.write_text(_page(report, pictures), encoding="utf-8")
     return page
 
 
-def _save(folder: Path, name: str, figure: plt.Figure) -> str:
+def save_figure(folder: Path, name: str, figure: plt.Figure) -> str:
+    """Write a figure as a picture and forget it; its name."""
     figure.savefig(folder / name, dpi=110, bbox_inches="tight")
     plt.close(figure)
     return name
@@ -62,7 +66,7 @@ def _confusion(folder: Path, name: str, model: Mapping[str, Any]) -> str:
     axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=35, ha="right")
     axes.set_yticks(range(len(CLASSES)), CLASSES)
     axes.set(xlabel="predicted", ylabel="labelled", title=f"{name}: confusion on validation")
-    return _save(folder, f"confusion_{name}.png", figure)
+    return save_figure(folder, f"confusion_{name}.png", figure)
 
 
 def _per_class(folder: Path, name: str, model: Mapping[str, Any]) -> str:
@@ -74,15 +78,26 @@ def _per_class(folder: Path, name: str, model: Mapping[str, Any]) -> str:
     axes.set_xticks(range(len(CLASSES)), [f"{c}\n({rows[c]['pictures']})" for c in CLASSES])
     axes.set(ylim=(0, 1), title=f"{name}: per class on validation")
     axes.legend(ncols=3, fontsize=8)
-    return _save(folder, f"per_class_{name}.png", figure)
+    return save_figure(folder, f"per_class_{name}.png", figure)
 
 
-def _variance(folder: Path, variance: NDArray[np.float64]) -> str:
+def _variance(folder: Path, name: str, variance: Sequence[float]) -> str:
     figure, axes = plt.subplots(figsize=(7.5, 3))
     axes.plot(np.arange(1, len(variance) + 1), np.cumsum(variance))
-    axes.set(xlabel="PCA components", ylabel="explained variance", title="PCA of the shipped SVM")
+    axes.set(xlabel="PCA components", ylabel="explained variance", title=f"{name}: PCA")
     axes.grid(alpha=0.3)
-    return _save(folder, "explained_variance.png", figure)
+    return save_figure(folder, f"explained_variance_{name}.png", figure)
+
+
+def _learning(folder: Path, name: str, curves: Curves) -> str:
+    figure, both = plt.subplots(1, 2, figsize=(9, 3.2))
+    for axes, what in zip(both, ("accuracy", "loss"), strict=True):
+        for key, label in ((what, "training, views drawn anew"), (f"val_{what}", "validation")):
+            axes.plot(np.arange(1, len(curves[key]) + 1), curves[key], label=label)
+        axes.set(xlabel="epoch", title=f"{name}: {what}")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    return save_figure(folder, f"learning_{name}.png", figure)
 
 
 def _coverage(folder: Path, coverage: Mapping[str, Any]) -> str:
@@ -95,7 +110,7 @@ def _coverage(folder: Path, coverage: Mapping[str, Any]) -> str:
     axes.set_xticks(np.arange(len(names)) + 0.4 - 0.4 / len(coverage), names)
     axes.set(ylim=(0, 1.15), title="pictures with a mesh of presence ≥ 0.5")
     axes.legend(fontsize=8, loc="upper left", ncols=len(coverage))
-    return _save(folder, "coverage.png", figure)
+    return save_figure(folder, "coverage.png", figure)
 
 
 def _page(report: Mapping[str, Any], pictures: list[str]) -> str:
@@ -112,7 +127,7 @@ def _page(report: Mapping[str, Any], pictures: list[str]) -> str:
     images = "".join(f'<p><img src="{name}" alt="{name[:-4]}"></p>' for name in pictures)
     return f"""<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>Training report</title>
-<style>{_STYLE}</style><h1>Training report</h1>
+<style>{STYLE}</style><h1>Training report</h1>
 <p>Validation: FER-2013's PublicTest, and a share of the groups of every other source. No picture
 of it, and none like it, was trained on.</p>
 <table><tr><th>model</th><th>source</th><th>pictures</th><th>accuracy</th><th>macro-F1</th></tr>

@@ -1,7 +1,7 @@
 """`make search DATA=…`: look for a better SVM on the validation set.
 
 Every candidate is a scikit-learn pipeline, scored by `cross_validate` on one predefined split:
-fitted on the training pictures and their mirror images, judged on validation. Each result is a line
+fitted on the training pictures and other views of them, judged on validation. Each result is a line
 of `search.jsonl`; what is in there already is not computed again, so the search can be stopped.
 """
 
@@ -23,6 +23,7 @@ from sklearn.svm import SVC
 
 from edge.features import NOSE_TIP, aligned, distances
 from train import command, svm
+from train.fitted import features as shipped
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
 from train.prepare import Data
 
@@ -43,7 +44,8 @@ GRID: list[dict[str, list[Any]]] = [
     {"gamma": [0.5, 2.0]},
     {"C": [3, 30]},
     {"balance": [0.0, 0.6]},
-    {"mirrored": [False]},
+    {"views": [[], ["mirrored"], ["mirrored", "turned", "degraded"]]},
+    {"jitter": [0.1, 1.0]},
     {"feature": ["aligned_xyz"], "components": [128]},
 ]
 """Changes to DEFAULT that are tried."""
@@ -57,7 +59,8 @@ DEFAULT: dict[str, Any] = {
     "gamma": 1.0,
     "C": 10.0,
     "balance": 0.3,
-    "mirrored": True,
+    "jitter": 0.01,
+    "views": list(svm.VIEWS),
 }
 
 
@@ -67,7 +70,7 @@ def candidates() -> Iterator[dict[str, Any]]:
     for change in ParameterGrid(GRID):
         candidate = DEFAULT | change
         if candidate["machine"] == "svc":
-            candidate = DEFAULT | {"mirrored": False} | change
+            candidate = DEFAULT | {"views": []} | change
         key = json.dumps(candidate, sort_keys=True)
         if key not in seen:
             seen.add(key)
@@ -85,7 +88,7 @@ def pipeline(candidate: Mapping[str, Any], candidates: int | None = None) -> Pip
     return make_pipeline(
         PartlyWhitenedPca(candidate["components"], candidate["whitening"]),
         LeastSquaresSvm(
-            **{name: candidate[name] for name in ("vectors", "gamma", "C", "balance")},
+            **{name: candidate[name] for name in ("vectors", "gamma", "C", "balance", "jitter")},
             candidates=candidates,
         ),
     )
@@ -98,7 +101,7 @@ def features(candidate: Mapping[str, Any], landmarks: np.ndarray) -> np.ndarray:
     elif candidate["feature"] == "aligned_xyz":
         rows = [aligned(mesh).ravel() for mesh in landmarks]
     else:
-        return svm.features(candidate["feature"], landmarks)
+        return shipped(candidate["feature"], landmarks)
     return np.stack(rows).astype(np.float64)
 
 
@@ -106,8 +109,8 @@ def score(candidate: Mapping[str, Any], data: Data) -> dict[str, Any]:
     """Accuracy and macro-F1 on the validation pictures of the sources that train."""
     judge = np.isin(data.validation_source, np.unique(data.source))
     meshes, labels = [data.landmarks], [data.label]
-    if candidate["mirrored"]:
-        meshes.append(data.views["mirrored"])
+    for view in candidate["views"]:
+        meshes.append(data.views[view])
         labels.append(data.label)
     fold = [-1] * sum(map(len, labels)) + [0] * int(judge.sum())
     result = cross_validate(

@@ -8,54 +8,24 @@ form that `edge.classify.svm` runs, and scikit-learn's own answers on the valida
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from edge.errors import SetupError
-from edge.features import FEATURES
 from edge.types import CLASSES
+from train.fitted import Fitted, features, temperature
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
 from train.prepare import Data
 
 Array = NDArray[Any]
-_ALL = list(range(len(CLASSES)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Fitted:
-    """A trained SVM, reduced to arrays."""
-
-    feature: str
-    """Name in `edge.features.FEATURES`."""
-    arrays: Mapping[str, Array]
-    """As `edge.classify.svm` documents them, float64 as fitted."""
-    probabilities: Array
-    """(V, 7) of the validation set, by scikit-learn."""
-    predicted: Array
-    """(V,) labels that scikit-learn's own `predict` gives the validation set."""
-    explained_variance: Array
-    """(k,) share of each PCA component."""
-
-
-def features(name: str, landmarks: Array) -> Array:
-    """(N, 468, 3) → (N, d), by the code that runs on the device.
-
-    float64, so that scikit-learn computes in it: its answers are what float32 is judged by.
-    """
-    compute = FEATURES[name].compute
-    return np.stack([compute(mesh) for mesh in landmarks]).astype(np.float64)
+VIEWS = ("mirrored", "degraded")
+"""Besides the pictures themselves: turned ones add nothing to these."""
 
 
 def baseline(data: Data) -> Fitted:
@@ -85,20 +55,22 @@ def baseline(data: Data) -> Fitted:
         },
         platt.predict_proba(decision),
         svc.predict(pca.transform(validation)),
-        pca.explained_variance_ratio_,
+        {"support_vectors": len(svc.support_vectors_)},
+        {"explained variance": pca.explained_variance_ratio_.tolist()},
     )
 
 
 def best(data: Data) -> Fitted:
     """Aligned inner points → PCA, partly whitened → least-squares RBF SVM: the best of the search.
 
-    Trained on the pictures and their mirror images; see `train.search` for what it won against.
+    Trained on the pictures, also mirrored and degraded; see `train.search` for what it won against.
     """
     name = "inner_xyz"
-    training = features(name, np.concatenate([data.landmarks, data.views["mirrored"]]))
+    views = [data.views[view] for view in VIEWS]
+    training = features(name, np.concatenate([data.landmarks, *views]))
     validation = features(name, data.validation_landmarks)
     pipeline = make_pipeline(PartlyWhitenedPca(), LeastSquaresSvm(candidates=len(data.label)))
-    pipeline.fit(training, np.concatenate([data.label, data.label]))
+    pipeline.fit(training, np.tile(data.label, 1 + len(views)))
     pca, svm = (step for _, step in pipeline.steps)
     decision = pipeline.decision_function(validation)
     known = np.isin(data.validation_source, np.unique(data.source))
@@ -117,22 +89,13 @@ def best(data: Data) -> Fitted:
         },
         softmax(decision * scale, axis=1),
         pipeline.predict(validation),
-        pca.explained_variance_ratio_,
+        {"support_vectors": len(svm.support_vectors_)},
+        {"explained variance": pca.explained_variance_ratio_.tolist()},
     )
 
 
 RECIPES: dict[str, Callable[[Data], Fitted]] = {"baseline": baseline, "svm": best}
 """What `make train` fits. The last one is shipped."""
-
-
-def temperature(decision: Array, label: Array) -> float:
-    """The factor by which decisions (V, 7) become the likeliest logits. It moves no label."""
-
-    def loss(log_scale: float) -> float:
-        return float(log_loss(label, softmax(decision * np.exp(log_scale), axis=1), labels=_ALL))
-
-    found = minimize_scalar(loss, bounds=(-4, 6), method="bounded").x
-    return float(np.float32(np.exp(found)))  # as the device holds it
 
 
 def one_against_one(svc: SVC) -> Array:
@@ -147,26 +110,3 @@ def one_against_one(svc: SVC) -> Array:
         out[of_i, column] = svc.dual_coef_[j - 1, of_i]
         out[of_j, column] = svc.dual_coef_[i, of_j]
     return out
-
-
-def save(path: Path, fitted: Fitted, data: Data, about: Mapping[str, Any]) -> None:
-    """What `convert` needs: arrays, and scikit-learn's answers. No pickle."""
-    name = path.stem
-    description = {
-        "recipe": name,
-        "feature": fitted.feature,
-        "classes": list(CLASSES),
-        "dataset": about["dataset"],
-        "meshes": about["meshes"],
-        "training": {k: v for k, v in about["models"][name].items() if k != "seconds"},
-    }
-    try:
-        np.savez_compressed(
-            path,
-            description=np.array(json.dumps(description, sort_keys=True)),
-            validation_landmarks=data.validation_landmarks,
-            validation_probabilities=fitted.probabilities,
-            **{f"array_{key}": value for key, value in fitted.arrays.items()},
-        )
-    except OSError as error:
-        raise SetupError(f"{path}: cannot be written: {error.strerror or error}") from None

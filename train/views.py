@@ -69,7 +69,26 @@ VIEWS: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "turned": turn,
     "degraded": degrade,
 }
-"""Every view of a picture that may train. Each takes and gives (H, W, 3) uint8 RGB."""
+"""Every view of a picture. Each takes and gives (H, W, 3) uint8 RGB."""
+
+OTHERS = tuple(name for name in VIEWS if name != PLAIN)
+"""What is made of every training picture besides itself."""
+SIZES = (40, 32, 24, 16)
+"""Longer sides, pixels, to which validation pictures are shrunk to see what is lost."""
+
+
+def shrunk(side: int) -> Callable[[Image, np.random.Generator], Image]:
+    """The view of a picture whose longer side has so many pixels."""
+
+    def shrink(image: Image, rng: np.random.Generator) -> Image:
+        scale = side / max(image.shape[:2])
+        size = tuple(max(round(n * scale), 1) for n in image.shape[1::-1])
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    return shrink
+
+
+VIEWS |= {f"{side}px": shrunk(side) for side in SIZES}
 
 
 def view(name: str, image: Image, content: bytes) -> Image:

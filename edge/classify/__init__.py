@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from edge.bundle import MANIFEST, Bundle
 from edge.classify.svm import SupportVectorMachine
 from edge.errors import SetupError
 from edge.features import FEATURES
+from edge.types import CLASSES
 
 Vector = NDArray[np.float32]
 
@@ -24,20 +26,68 @@ class Classifier:
     """Landmarks (468, 3) → feature vector."""
     predict: Callable[[Vector], Vector]
     """Feature vector → probabilities (7,), in the order of CLASSES."""
+    size: int
+    """Length of the feature vector."""
 
 
 def open_classifier(bundle: Bundle, name: str) -> Classifier:
     """Classifier `name` of the bundle. Raises SetupError where it does not fit this runtime."""
-    entry = bundle.model(name)
     try:
-        wanted, version = entry["feature"]["name"], entry["feature"]["version"]
-        path = bundle.file(entry["file"], entry["sha256"])
-    except (KeyError, TypeError) as error:
+        entry = bundle.model(name)
+        if entry["kind"] != "both":
+            return _single(bundle, name)
+        weights = {member: float(weight) for member, weight in entry["weights"].items()}
+        if not (all(w >= 0 for w in weights.values()) and abs(sum(weights.values()) - 1) < 1e-3):
+            raise SetupError(
+                f"{bundle.folder / MANIFEST}: the weights of model {name!r} are not parts of one"
+            )
+        return _mean([(_single(bundle, member), weight) for member, weight in weights.items()])
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise SetupError(f"{bundle.folder / MANIFEST}: model {name!r} lacks {error}") from None
-    feature = FEATURES.get(wanted) if isinstance(wanted, str) else None
-    if feature is None or feature.version != version:
+
+
+def _single(bundle: Bundle, name: str) -> Classifier:
+    entry = bundle.model(name)
+    kind, wanted = entry["kind"], (entry["feature"]["name"], entry["feature"]["version"])
+    feature = FEATURES.get(wanted[0]) if isinstance(wanted[0], str) else None
+    if kind not in _OPEN or feature is None or feature.version != wanted[1]:
         raise SetupError(
-            f"{bundle.folder / MANIFEST}: model {name!r} needs feature {wanted!r} version "
-            f"{version}, which this runtime lacks: update the program, or run `make convert`"
+            f"{bundle.folder / MANIFEST}: model {name!r} is of kind {kind!r} and needs feature "
+            f"{wanted[0]!r} version {wanted[1]}, which this runtime lacks: update the program, or "
+            "run `make convert`"
         )
-    return Classifier(feature.compute, SupportVectorMachine(path, feature.size))
+    return Classifier(feature.compute, _OPEN[kind](bundle, entry), feature.size)
+
+
+def _svm(bundle: Bundle, entry: dict[str, Any]) -> Callable[[Vector], Vector]:
+    path = bundle.file(entry["file"], entry["sha256"])
+    return SupportVectorMachine(path, FEATURES[entry["feature"]["name"]].size)
+
+
+def _gnn(bundle: Bundle, entry: dict[str, Any]) -> Callable[[Vector], Vector]:
+    from edge.classify.gnn import GraphNetwork
+
+    other = entry["normaliser"]
+    return GraphNetwork(
+        bundle.file(entry["file"], entry["sha256"]), bundle.file(other["file"], other["sha256"])
+    )
+
+
+_OPEN = {"svm": _svm, "gnn": _gnn}
+
+
+def _mean(members: list[tuple[Classifier, float]]) -> Classifier:
+    """The weighted mean of several classifiers' probabilities; the weights sum to one."""
+    ends = np.cumsum([member.size for member, _ in members]).tolist()
+    parts = [slice(end - member.size, end) for (member, _), end in zip(members, ends, strict=True)]
+
+    def features(landmarks: Vector) -> Vector:
+        return np.concatenate([member.features(landmarks) for member, _ in members])
+
+    def predict(feature: Vector) -> Vector:
+        total = np.zeros(len(CLASSES), np.float32)
+        for (member, weight), part in zip(members, parts, strict=True):
+            total += np.float32(weight) * member.predict(feature[part])
+        return total
+
+    return Classifier(features, predict, ends[-1])

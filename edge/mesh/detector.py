@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import SetupError
+from edge.interpreter import Network
 from edge.mesh.geometry import ROI_SCALE, Cropper, Roi
-from edge.mesh.interpreter import Network
 
 INPUT = 128
 """Side of the network's input, pixels."""

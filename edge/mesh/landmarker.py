@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import SetupError
+from edge.interpreter import Network
 from edge.mesh.geometry import Cropper, Roi
-from edge.mesh.interpreter import Network
 from edge.types import LANDMARKS, Mesh
 
 INPUT = 192

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from convert import __main__ as conversion
+from convert import svm
 from convert.__main__ import convert, main
 from edge import CLASSES, Recognizer
 from edge.classify.svm import SupportVectorMachine
@@ -22,7 +23,7 @@ Change = Callable[..., Path]
 
 @pytest.fixture
 def trained(models_dir: Path, tmp_path: Path, portrait: np.ndarray) -> Change:
-    """Writes what training would write: the shipped arrays, and right answers on 20 meshes.
+    """Writes what training would leave: the shipped arrays, and right answers on 20 meshes.
 
     The answers are worked out here in float64, from the formula in `edge.classify.svm`.
     """
@@ -47,25 +48,28 @@ def trained(models_dir: Path, tmp_path: Path, portrait: np.ndarray) -> Change:
         "recipe": "svm",
         "feature": name,
         "classes": list(CLASSES),
-        "dataset": {"fingerprint": "0"},
+        "dataset": {"fingerprint": "0", "train_on": ["drawn"]},
         "meshes": {"version": 1},
-        "training": {"sources": {"fer2013": {"pictures": 20, "accuracy": 0.51239}}},
+        "training": {"sources": {"drawn": {"pictures": 20, "accuracy": 0.51239}}},
     }
     plain = {
         "validation_landmarks": landmarks,
+        "validation_label": answers.argmax(axis=1),
+        "validation_source": np.full(20, "drawn"),
         "validation_probabilities": answers,
         **{f"array_{key}": value for key, value in arrays.items()},
     }
 
     def write(described: dict[str, Any] | None = None, **changed: np.ndarray | None) -> Path:
         content = {**plain, **changed}
-        path = tmp_path / "trained.npz"
+        folder = tmp_path / "trained"
+        folder.mkdir(exist_ok=True)
         np.savez(
-            path,
+            folder / "svm.npz",
             description=np.array(json.dumps({**description, **(described or {})})),
             **{key: value for key, value in content.items() if value is not None},
         )
-        return path
+        return folder
 
     write.answers = answers  # type: ignore[attr-defined]
     write.gamma = arrays["gamma"]  # type: ignore[attr-defined]
@@ -85,10 +89,10 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def refusal(path: Path, bundle: Path) -> str:
+def refusal(folder: Path, bundle: Path) -> str:
     before = content(bundle)
     with pytest.raises(SetupError) as error:
-        convert(path, bundle)
+        convert(folder, bundle)
     assert len(str(error.value).splitlines()) == 1
     assert content(bundle) == before
     Recognizer(bundle)
@@ -102,7 +106,7 @@ def test_what_agrees_is_written(trained: Change, bundle: Path, portrait: np.ndar
     assert entry["parity"]["meshes"] == 20
     assert entry["parity"]["different_labels"] == 0
     assert 0 <= entry["parity"]["largest_difference"] <= 1e-5
-    assert entry["metrics"] == {"fer2013": {"pictures": 20, "accuracy": 0.5124}}
+    assert entry["metrics"] == {"drawn": {"pictures": 20, "accuracy": 0.5124, "f1": {}}}
     assert entry["bytes"] == (bundle / "svm.npz").stat().st_size
     with np.load(bundle / "svm.npz") as file:
         assert set(file.files) == set(entry["arrays"])
@@ -113,6 +117,7 @@ def test_what_agrees_is_written(trained: Change, bundle: Path, portrait: np.ndar
     SupportVectorMachine(bundle / "svm.npz", entry["feature"]["shape"][0])
 
 
+MADE = {"svm.npz", "manifest.json", "README.md"}
 NETWORKS = {"face_detection_short_range.tflite", "face_landmark.tflite"}
 
 
@@ -120,7 +125,7 @@ def test_a_new_folder_is_a_whole_bundle(
     trained: Change, tmp_path: Path, portrait: np.ndarray
 ) -> None:
     convert(trained(), tmp_path / "new/models")
-    assert set(content(tmp_path / "new/models")) == {"svm.npz", "manifest.json"} | NETWORKS
+    assert set(content(tmp_path / "new/models")) == MADE | NETWORKS
     assert Recognizer(tmp_path / "new/models")(portrait).label == "happy"
 
 
@@ -132,7 +137,7 @@ def test_a_checkout_without_networks_is_told(
 ) -> None:
     monkeypatch.setattr(conversion, "DEFAULT_DIR", tmp_path / "bare")
     convert(trained(), tmp_path / "new")
-    assert set(content(tmp_path / "new")) == {"svm.npz", "manifest.json"}
+    assert set(content(tmp_path / "new")) == MADE
     (told,) = capsys.readouterr().err.splitlines()
     assert "make models" in told
     assert all(name in told for name in NETWORKS)
@@ -160,19 +165,23 @@ def test_an_answer_that_is_no_number_is_refused(trained: Change, bundle: Path) -
 def test_a_file_that_is_too_large(
     trained: Change, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conversion, "LIMIT", 100_000)
+    monkeypatch.setattr(svm, "LIMIT", 100_000)
     assert "100,000" in refusal(trained(), bundle)
 
 
-def test_another_recipe_is_shipped_only_when_meant(
-    trained: Change, bundle: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = trained({"recipe": "baseline"})
-    message = refusal(path, bundle)
-    assert "this is the baseline, not the svm" in message
-    assert "--as-svm" in message
-    assert main(["--trained", str(path), "--models", str(bundle), "--as-svm"]) == 0
-    assert "recipe baseline" in capsys.readouterr().out
+def test_another_recipe_is_not_shipped_by_its_name(trained: Change, bundle: Path) -> None:
+    assert "this is the baseline, not the svm" in refusal(trained({"recipe": "baseline"}), bundle)
+
+
+@pytest.mark.parametrize("key", ["recipe", "feature", "classes", "dataset", "training"])
+@pytest.mark.parametrize("value", [None, {}, 5, "a"])
+def test_odd_descriptions(trained: Change, bundle: Path, key: str, value: object) -> None:
+    refusal(trained({key: value}), bundle)
+
+
+def test_nothing_to_judge_by(trained: Change, bundle: Path) -> None:
+    told = refusal(trained(validation_source=np.full(20, "other")), bundle)
+    assert "no validation mesh" in told
 
 
 def test_other_classes(trained: Change, bundle: Path) -> None:
@@ -189,13 +198,12 @@ def test_incomplete_files(trained: Change, bundle: Path, name: str) -> None:
 def test_no_training(
     bundle: Path, tmp_path: Path, text: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "trained.npz"
     if text:
-        path.write_text(text)
-    refusal(path, bundle)
-    assert main(["--trained", str(path), "--models", str(bundle)]) == 1
+        (tmp_path / "svm.npz").write_text(text)
+    refusal(tmp_path, bundle)
+    assert main(["--trained", str(tmp_path), "--models", str(bundle)]) == 1
     (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"convert: {path}")
+    assert told.startswith(f"convert: {tmp_path}")
 
 
 @pytest.mark.parametrize("what", ["feature", "shape"])

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge import interpreter
 from edge.cameras.y4m import Y4m
 from edge.errors import SetupError
-from edge.mesh import interpreter, tracker
+from edge.mesh import tracker
 from edge.mesh.topology import CONNECTIONS_FILE, tessellation
 from edge.mesh.tracker import LANDMARK_FILE, CropMesher
 from edge.settings import MeshSettings

@@ -26,10 +26,9 @@ def problem() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return features[:900], labels[:900], features[900:], labels[900:]
 
 
-def test_with_all_vectors_it_is_kernel_ridge(problem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.machine._JITTER", 1e-12)
+def test_with_all_vectors_it_is_kernel_ridge(problem) -> None:
     features, labels, others, _ = problem
-    machine = LeastSquaresSvm(vectors=10**6, C=10, balance=0).fit(features, labels)
+    machine = LeastSquaresSvm(vectors=10**6, C=10, balance=0, jitter=1e-12).fit(features, labels)
     targets = np.eye(7)[labels] * 2 - 1
     ridge = KernelRidge(alpha=0.1, kernel="rbf", gamma=machine.gamma_)
     ridge.fit(features, targets - targets.mean(axis=0))

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from train.views import PLAIN, VIEWS, mirror, turn, view
+from train.views import OTHERS, PLAIN, SIZES, VIEWS, mirror, turn, view
 
 
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", (PLAIN, *OTHERS))
 @pytest.mark.parametrize("shape", [(48, 48), (17, 90), (300, 200)])
 def test_size_and_type_stay(name: str, shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
@@ -17,6 +17,12 @@ def test_size_and_type_stay(name: str, shape: tuple[int, int]) -> None:
     assert seen.shape == image.shape
     assert seen.dtype == np.uint8
     assert seen.flags.c_contiguous
+
+
+@pytest.mark.parametrize("side", SIZES)
+def test_shrunk_by_the_longer_side(side: int) -> None:
+    image = np.zeros((48, 96, 3), np.uint8)
+    assert view(f"{side}px", image, b"").shape == (side // 2, side, 3)
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -32,29 +32,33 @@ def runtime(name: str | None = None) -> Any:
 
 
 class Network:
-    """A TFLite file with one float32 input, ready to run on `threads` CPU threads."""
+    """A TFLite file with one input, all float32, ready to run on `threads` CPU threads."""
 
     def __init__(self, path: Path, threads: int = 1, runtime_name: str | None = None) -> None:
         module = runtime(runtime_name)
         if not path.is_file():
-            raise SetupError(f"{path} is missing: run `make models`")
+            raise SetupError(f"{path} is missing")
         try:
             with quiet_stderr():
                 self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise SetupError(
-                f"{path} is not a TFLite network this runtime can run: {error}"
+                f"{path} is not a TFLite network this runtime can run: {reason}"
             ) from None
-        (source,) = self._interpreter.get_input_details()
+        inputs = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        if len(inputs) != 1 or {d["dtype"] for d in (*inputs, *outputs)} != {np.float32}:
+            raise SetupError(f"{path}: not a network with one input whose numbers are float32")
+        (source,) = inputs
         self._input_index: int = source["index"]
         self.input_shape: tuple[int, ...] = tuple(int(n) for n in source["shape"])
-        outputs = self._interpreter.get_output_details()
         self._output_index: list[int] = [detail["index"] for detail in outputs]
         self.output_shapes = [tuple(int(n) for n in detail["shape"]) for detail in outputs]
 
     def input(self) -> NDArray[np.float32]:
-        """The input tensor itself, (1, H, W, 3), to write into. Let go of it before `run`."""
+        """The input tensor itself, of `input_shape`, to write into. Let go of it before `run`."""
         tensor: NDArray[np.float32] = self._interpreter.tensor(self._input_index)()
         return tensor
 

@@ -1,0 +1,106 @@
+"""The model card `models/README.md`, written anew from each manifest: no figure is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge.types import CLASSES
+
+FILE = "README.md"
+
+
+def text(manifest: Mapping[str, Any]) -> str:
+    """The card as Markdown."""
+    dataset, models = manifest["dataset"], manifest["models"]
+    learnt = ", ".join(dataset.get("train_on", [])) or "its sources"
+    return "\n".join(
+        [
+            "# Model card",
+            "",
+            "Written by `make convert` from `manifest.json`; do not edit. How the classifiers were",
+            "found: [train/README.md](../train/README.md).",
+            "",
+            "## What they are",
+            "",
+            "Classifiers of a face mesh (468 points, MediaPipe's mesh V1) into seven expressions:",
+            f"{', '.join(CLASSES)}. They never see a pixel. Choose one with `--model`.",
+            "",
+            *_models(models),
+            "",
+            "## Data and protocol",
+            "",
+            f"Trained on {dataset.get('train', 0):,} pictures of {learnt}, each also mirrored,",
+            "turned, and degraded, and seen through the mesh network again. Judged on",
+            f"{dataset.get('validation', 0):,} validation pictures (FER-2013's PublicTest, and a",
+            "share of every other source), all of them counted. Identical pictures, and those of a",
+            f"likeness of {dataset.get('near', 1)} or more, never lie on both sides; pictures that",
+            "were not trained on, but of whose source others were, share its photographers and",
+            "its labellers. Temperatures, and the weights of `both`, were fitted on validation.",
+            "",
+            *(line for name in models for line in _metrics(name, models[name]["metrics"])),
+            *_variants(models.get("gnn", {})),
+            "## Limits, and lawful use",
+            "",
+            "- They read the expression on a face, not what a person feels. People agree with",
+            "  FER-2013's labels in about 65 of 100 cases.",
+            "- A source that was not trained on is read worse: compare the tables.",
+            "- How they do on ages, skin tones, glasses, masks or cultures was not measured.",
+            "- EU AI Act (2024/1689), Art. 5(1)(f): inferring emotions of people at work or in",
+            "  education is forbidden except for medical or safety reasons; elsewhere people have",
+            "  to be told (Art. 50(3)).",
+            "",
+        ]
+    )
+
+
+def _models(models: Mapping[str, Any]) -> list[str]:
+    rows = ["| model | what | files |", "| --- | --- | --- |"]
+    for name, entry in models.items():
+        if entry["kind"] == "svm":
+            count = entry["arrays"]["support_vectors"]["shape"][0]
+            what, size = f"PCA + RBF SVM, {count:,} vectors", entry["bytes"]
+        elif entry["kind"] == "gnn":
+            what = f"graph network, {entry['parameters']:,} parameters, {entry['quantisation']}"
+            size = entry["bytes"] + entry["normaliser"]["bytes"]
+        else:
+            parts = (f"{weight:g} × {part}" for part, weight in entry["weights"].items())
+            what, size = " + ".join(parts) + " (probabilities)", 0
+        rows.append(f"| `{name}` | {what} | {f'{size / 1e6:.2f} MB' if size else 'both'} |")
+    return rows
+
+
+def _metrics(name: str, sources: Mapping[str, Any]) -> list[str]:
+    rows = [
+        f"### `{name}`",
+        "",
+        f"| source | pictures | accuracy | macro-F1 | F1: {' | '.join(CLASSES)} |",
+        "| --- " * (len(CLASSES) + 4) + "|",
+    ]
+    for source, figures in sources.items():
+        each = " | ".join(f"{figures['f1'].get(label, 0):.2f}" for label in CLASSES)
+        rows.append(
+            f"| {source} | {figures['pictures']:,} | {figures.get('accuracy', 0):.3f} | "
+            f"{figures.get('macro_f1', 0):.3f} | {each} |"
+        )
+    return [*rows, ""]
+
+
+def _variants(entry: Mapping[str, Any]) -> list[str]:
+    if not entry:
+        return []
+    rows = [
+        "### The graph network, quantised",
+        "",
+        "| variant | bytes | accuracy | Keras' label | time, of the mesh network's | memory |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, of in entry["variants"].items():
+        shipped = " (shipped)" if name == entry["quantisation"] else ""
+        memory = of["kilobytes_of_memory"]  # measured on Linux only
+        rows.append(
+            f"| {name}{shipped} | {of['bytes']:,} | {of['accuracy']:.4f} | "
+            f"{of['same_label_as_keras']:.2%} | {of['share_of_mesh_network']:.1%} | "
+            f"{'–' if memory is None else f'{memory / 1024:.1f} MB'} |"
+        )
+    return [*rows, ""]
