@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from convert import both, card, gnn, svm
-from convert.trained import Trained
+from convert.trained import Trained, short
 from convert.wheels import sha256_of, table
-from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST
+from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST, Bundle
 from edge.errors import EdgeError, SetupError
 from edge.types import CLASSES
+from train.evaluate import by_source
 
 CONVERTERS = {"svm": svm.convert, "gnn": gnn.convert}
 _PACKAGES = (
@@ -40,26 +42,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--trained", type=Path, default=Path("build/train"), help="training's --out"
     )
     parser.add_argument("--models", type=Path, default=DEFAULT_DIR, help="where the bundle goes")
+    parser.add_argument("--only", choices=tuple(CONVERTERS), help="convert this one alone")
     options = parser.parse_args(arguments)
     try:
-        convert(options.trained, options.models)
+        convert(options.trained, options.models, options.only)
     except EdgeError as error:
         print(f"convert: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def convert(folder: Path, models: Path) -> None:
+def convert(folder: Path, models: Path, only: str | None = None) -> None:
     """Write a bundle of what is in `folder` into `models`.
 
     Raises SetupError where a classifier does not agree with the library that trained it, and
     leaves the bundle that was there. Another folder than the checkout's gets the face networks,
     too, so that the device can open it.
     """
-    found = [name for name in CONVERTERS if (folder / f"{name}.npz").exists()]
+    wanted = (only,) if only else tuple(CONVERTERS)
+    found = [name for name in wanted if (folder / f"{name}.npz").exists()]
     if not found:
-        raise SetupError(f"{folder}: no svm.npz or gnn.npz in it: run `make train DATA=…` first")
+        files = " or ".join(f"{name}.npz" for name in wanted)
+        raise SetupError(f"{folder}: no {files} in it: run `make train DATA=…` first")
     trained = {name: Trained.open(folder / f"{name}.npz", name) for name in found}
+    before = _models(models)
     try:
         models.mkdir(parents=True, exist_ok=True)
         # All files are complete before one replaces what was there.
@@ -74,11 +80,27 @@ def convert(folder: Path, models: Path) -> None:
                 path.replace(models / path.name)
                 print(f"wrote {models / path.name}")
         missing = _complete(models)
+    except SetupError:
+        with suppress(OSError):
+            models.rmdir()  # a folder that is still empty
+        raise
     except OSError as error:
         raise SetupError(f"{models}: cannot be written: {error.strerror or error}") from None
+    gone = sorted(before - _models(models))
+    if gone:
+        told = f"{models} had {', '.join(gone)}, too: not trained in {folder}, so left out now"
+        print(f"convert: {told}", file=sys.stderr)
     if missing:
         told = f"{models} still lacks {', '.join(missing)}: run `make models`, then this again"
         print(f"convert: {told}", file=sys.stderr)
+
+
+def _models(models: Path) -> set[str]:
+    """Names of the classifiers in the bundle that is there, if any."""
+    try:
+        return set(Bundle.open(models).models)
+    except SetupError:
+        return set()
 
 
 def _bundle(trained: dict[str, Trained], made: Path) -> dict[str, Any]:
@@ -88,6 +110,9 @@ def _bundle(trained: dict[str, Trained], made: Path) -> dict[str, Any]:
     for name, one in trained.items():
         print(f"{name}, as trained in {one.path}:", flush=True)
         entries[name], answers[name] = CONVERTERS[name](one, made)
+        # Of what the device answers, which is not quite what training measured.
+        figures = by_source(one.label, answers[name].argmax(axis=1), one.source)
+        entries[name]["metrics"] = short(figures)
         for part in (entries[name], entries[name].get("normaliser")):
             if part:
                 part["sha256"] = sha256_of(made / part["file"])

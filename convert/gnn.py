@@ -82,9 +82,14 @@ def choose(variants: dict[str, dict[str, Any]]) -> str:
         and variant["bytes"] <= LIMIT
     ]
     if not good:
+        seen = ", ".join(
+            f"{name}: {of['same_label_as_keras']:.2%}, {of['lost']:.2%}, {of['bytes']:,}"
+            for name, of in variants.items()
+        )
         raise SetupError(
             f"no variant of the graph network keeps {AGREEMENT:.0%} of Keras' labels and all but "
-            f"{LOSS:.1%} of its accuracy in {LIMIT:,} bytes: not written"
+            f"{LOSS:.1%} of its accuracy in {LIMIT:,} bytes ({seen}): not written. Train on more "
+            "pictures, or give --only svm"
         )
     return min(good, key=lambda name: variants[name]["bytes"])
 

@@ -86,10 +86,7 @@ class Trained:
         """The part of the manifest that every classifier has."""
         name = self.description["feature"]
         feature = FEATURES[name]
-        return {
-            "feature": {"name": name, "version": feature.version, "shape": [feature.size]},
-            "metrics": short(self.description["training"]["sources"]),
-        }
+        return {"feature": {"name": name, "version": feature.version, "shape": [feature.size]}}
 
 
 def short(sources: dict[str, Any]) -> dict[str, Any]:

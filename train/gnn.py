@@ -57,7 +57,7 @@ class Settings:
     weight_decay: float = 1e-3
     """Of AdamW, relative to the learning rate."""
     smoothing: float = 0.1
-    """Share of each label that is spread over all classes: a fifth of the labels is wrong."""
+    """Share of each label that is spread over all classes: many labels are disputed."""
     balance: float = 0.3
     """Faces are weighted by (share of their class)^-balance."""
     seed: int = 0
@@ -252,8 +252,11 @@ def _train(
             ],
             verbose=2,
         )
-    except tf.errors.OpError as error:
-        reason = str(error.message).splitlines()[0]
-        raise SetupError(f"{out}: training stopped: {reason}") from None
+    except (tf.errors.OpError, IndexError, SetupError) as error:  # a full disk, a damaged backup
+        reason = str(getattr(error, "message", error)).splitlines()[0]
+        raise SetupError(
+            f"training stopped: {reason}; the same command goes on, or begins anew where {kept} "
+            "is deleted"
+        ) from None
     shutil.rmtree(kept)
     return backup.curves

@@ -51,26 +51,34 @@ def suggest(trial: optuna.Trial) -> gnn.Settings:
 def search(data: Data, about: dict[str, Any], options: argparse.Namespace) -> None:
     """Do the trials that are missing; the best are told."""
     base = {key: about["dataset"][key] for key in ("fingerprint", "near", "train_on")}
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a stopped trial is no traceback
     study = optuna.create_study(
         study_name=json.dumps(base, sort_keys=True),
         storage=f"sqlite:///{(options.out / 'gnn-search.db').resolve()}",
         load_if_exists=True,
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=len(base)),
     )
+    known = study.get_trials()
+    # Each call draws anew: from one seed a second call would repeat the first one's trials.
+    study.sampler = optuna.samplers.TPESampler(seed=len(known))
+    for trial in known:
+        if trial.state != optuna.trial.TrialState.COMPLETE and trial.params:
+            study.enqueue_trial(trial.params, skip_if_exists=True)
     judged = np.isin(data.validation_source, np.unique(data.source))
 
     def objective(trial: optuna.Trial) -> float:
         fitted = gnn.fit(data, options.out / "gnn-search", suggest(trial))
         trial.set_user_attr("parameters", fitted.figures["parameters"])
-        return float((fitted.predicted == data.validation_label)[judged].mean())
+        accuracy = float((fitted.predicted == data.validation_label)[judged].mean())
+        print(f"trial {trial.number}: {accuracy:.4f} {trial.params}", flush=True)
+        return accuracy
 
     finished = (optuna.trial.TrialState.COMPLETE,)
     left = options.trials - len(study.get_trials(states=finished))
     study.optimize(objective, n_trials=max(left, 0))
     ranked = sorted(study.get_trials(states=finished), key=lambda trial: -trial.value)
     for trial in ranked[:10]:
-        print(f"{trial.value:.4f} {trial.user_attrs['parameters']:,} parameters {trial.params}")
+        print(f"{trial.value:.4f}: {trial.user_attrs['parameters']:,} parameters {trial.params}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from edge.bundle import MANIFEST, Bundle
 from edge.classify.svm import SupportVectorMachine
 from edge.errors import SetupError
 from edge.features import FEATURES
-from edge.types import CLASSES
+from edge.types import CLASSES, LANDMARKS
 
 Vector = NDArray[np.float32]
 
@@ -43,7 +43,10 @@ def open_classifier(bundle: Bundle, name: str) -> Classifier:
             )
         return _mean([(_single(bundle, member), weight) for member, weight in weights.items()])
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise SetupError(f"{bundle.folder / MANIFEST}: model {name!r} lacks {error}") from None
+        raise SetupError(
+            f"{bundle.folder / MANIFEST}: the entry of model {name!r} is not whole ({error}): run "
+            "`git checkout models`, or `make convert`"
+        ) from None
 
 
 def _single(bundle: Bundle, name: str) -> Classifier:
@@ -68,6 +71,8 @@ def _gnn(bundle: Bundle, entry: dict[str, Any]) -> Callable[[Vector], Vector]:
     from edge.classify.gnn import GraphNetwork
 
     other = entry["normaliser"]
+    if FEATURES[entry["feature"]["name"]].size != LANDMARKS * 2:
+        raise ValueError(f"feature {entry['feature']['name']!r} is not x and y of every point")
     return GraphNetwork(
         bundle.file(entry["file"], entry["sha256"]), bundle.file(other["file"], other["sha256"])
     )

@@ -106,7 +106,9 @@ def test_what_agrees_is_written(trained: Change, bundle: Path, portrait: np.ndar
     assert entry["parity"]["meshes"] == 20
     assert entry["parity"]["different_labels"] == 0
     assert 0 <= entry["parity"]["largest_difference"] <= 1e-5
-    assert entry["metrics"] == {"drawn": {"pictures": 20, "accuracy": 0.5124, "f1": {}}}
+    # Measured on the device's answers, which are the labels here; not what training says.
+    assert entry["metrics"]["drawn"]["pictures"] == 20
+    assert entry["metrics"]["drawn"]["accuracy"] == 1
     assert entry["bytes"] == (bundle / "svm.npz").stat().st_size
     with np.load(bundle / "svm.npz") as file:
         assert set(file.files) == set(entry["arrays"])

@@ -175,7 +175,7 @@ def test_svm_alone(trained_dir: Path, tmp_path: Path) -> None:
 
 def refused(trained: Path, models: Path, capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["--trained", str(trained), "--models", str(models)]) == 1
-    assert not list(models.iterdir())
+    assert not models.exists()
     (told,) = capsys.readouterr().err.splitlines()
     return told
 
@@ -258,3 +258,14 @@ def test_a_card_without_a_memory_figure(manifest: dict[str, Any]) -> None:
 def test_the_shipped_card_belongs_to_the_shipped_manifest(models_dir: Path) -> None:
     manifest = json.loads((models_dir / "manifest.json").read_text())
     assert (models_dir / "README.md").read_text() == card.text(manifest)
+
+
+def test_what_a_bundle_loses_is_told(
+    bundle: Path, trained_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The SVM alone over a bundle of three: one line names what is gone."""
+    models = shutil.copytree(bundle, tmp_path / "models")
+    assert main(["--trained", str(trained_dir), "--models", str(models), "--only", "svm"]) == 0
+    (told,) = capsys.readouterr().err.splitlines()
+    assert "had both, gnn, too" in told
+    assert list(json.loads((models / "manifest.json").read_text())["models"]) == ["svm"]

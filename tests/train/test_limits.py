@@ -90,5 +90,6 @@ def test_the_search_goes_on(
         assert gnn_search.main([*line, trials]) == 0
         assert len(suggested) == done
     assert isinstance(suggested[0].shape, Shape)
+    assert suggested[0] != suggested[1]  # the second call draws anew
     told = capsys.readouterr().out.splitlines()
-    assert len([line for line in told if " parameters " in line]) == 1 + 2 + 2
+    assert len([line for line in told if " parameters {" in line]) == 1 + 2 + 2
