@@ -14,7 +14,7 @@ from edge.errors import SetupError
 from train import command, evaluate, fitted, report, svm
 from train.prepare import Data
 
-RECIPES = ("baseline", "svm", "gnn")
+RECIPES = (*svm.RECIPES, "gnn")
 """What is fitted, in this order. `svm` and `gnn` are shipped."""
 
 
@@ -58,7 +58,7 @@ def _possible() -> tuple[str, ...]:
     if find_spec("tensorflow") and find_spec("spektral"):
         return RECIPES
     print("TensorFlow and Spektral are not installed (they need Python 3.11 or 3.12): no gnn")
-    return tuple(name for name in RECIPES if name != "gnn")
+    return tuple(svm.RECIPES)
 
 
 def _recipe(name: str, out: Path) -> Callable[[Data], fitted.Fitted]:

@@ -88,7 +88,7 @@ def fit(data: Data, out: Path, settings: Settings) -> Fitted:
     points = normaliser["mean"].reshape(LANDMARKS, 2)
     matrix = adjacency(edges)
     model = build(settings.shape, matrix, patches(points, settings.shape.regions))
-    judge = np.isin(data.validation_source, np.unique(data.source))
+    judge = data.judged
     history = _train(
         model, nodes, data.label, (validation[judge], data.validation_label[judge]), out, settings
     )

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import optuna
 
 from train import command, gnn
@@ -64,7 +63,7 @@ def search(data: Data, about: dict[str, Any], options: argparse.Namespace) -> No
     for trial in known:
         if trial.state != optuna.trial.TrialState.COMPLETE and trial.params:
             study.enqueue_trial(trial.params, skip_if_exists=True)
-    judged = np.isin(data.validation_source, np.unique(data.source))
+    judged = data.judged
 
     def objective(trial: optuna.Trial) -> float:
         fitted = gnn.fit(data, options.out / "gnn-search", suggest(trial))

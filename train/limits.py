@@ -52,7 +52,7 @@ def measure(data: Data, about: dict[str, Any], options: argparse.Namespace) -> N
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if found.get("dataset") != base:
         found = {"dataset": base}
-    judged = np.isin(data.validation_source, np.unique(data.source))
+    judged = data.judged
     for name, part in {
         "size of the face": lambda: sizes(data, judged, options.out),
         "training pictures": lambda: learning(data, judged, options.out),

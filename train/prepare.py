@@ -43,6 +43,12 @@ class Data:
     validation_pictures: Sequence[Picture]
     """V of them."""
 
+    @property
+    def judged(self) -> Array:
+        """(V,) whether the picture is of a source that trains: what decisions look at."""
+        rows: Array = np.isin(self.validation_source, np.unique(self.source))
+        return rows
+
 
 def prepare(
     roots: Sequence[Path],
@@ -51,13 +57,11 @@ def prepare(
     jobs: int | None = None,
     near: float = splits.NEAR,
     train_on: Sequence[str] = (),
-    views: Sequence[str] = OTHERS,
 ) -> tuple[Data, dict[str, Any]]:
     """The split meshes of the data sets `roots`, and what is to be said about them.
 
     Everything that takes long is kept in `out` and not made again. `near`: see `splits.decide`.
     `train_on`: names of the sources to train on; the others are only judged; all where empty.
-    `views`: which other views of the training pictures are wanted.
     Raises EdgeError where a class would be without pictures in one of the splits; where names and
     folders tell already, before anything that takes long.
     """
@@ -99,7 +103,7 @@ def prepare(
     learnt = [pictures[i] for i in train]
     seen = {
         name: meshes.extract(learnt, out / f"meshes-{name}.npz", view=name, jobs=jobs).landmarks
-        for name in views
+        for name in OTHERS
     }
     data = Data(
         landmarks=rows.landmarks[train],

@@ -73,8 +73,7 @@ def best(data: Data) -> Fitted:
     pipeline.fit(training, np.tile(data.label, 1 + len(views)))
     pca, svm = (step for _, step in pipeline.steps)
     decision = pipeline.decision_function(validation)
-    known = np.isin(data.validation_source, np.unique(data.source))
-    scale = temperature(decision[known], data.validation_label[known])
+    scale = temperature(decision[data.judged], data.validation_label[data.judged])
     return Fitted(
         name,
         {
@@ -95,7 +94,7 @@ def best(data: Data) -> Fitted:
 
 
 RECIPES: dict[str, Callable[[Data], Fitted]] = {"baseline": baseline, "svm": best}
-"""What `make train` fits. The last one is shipped."""
+"""Those that need no TensorFlow. `svm` is shipped."""
 
 
 def one_against_one(svc: SVC) -> Array:
