@@ -15,7 +15,8 @@ from edge.cameras import find_camera, open_camera
 from edge.errors import EdgeError, SourceError
 from edge.pipeline import Recognizer, read
 from edge.publish.jsonlines import JsonLines
-from edge.settings import Settings, load
+from edge.settings import Settings
+from edge.settings.load import load
 
 if TYPE_CHECKING:
     from edge.annotate import Annotator
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, unknown = _parser().parse_known_args(arguments)
         if unknown:  # argparse would show the usage of the program, not of the command
             options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
-        settings = load(options.config) if options.config else Settings()
+        settings = load(options.config).settings if options.config else Settings()
         status: int = options.command(options, settings)
         return status
     except EdgeError as error:

@@ -11,3 +11,7 @@ class SetupError(EdgeError):
 
 class SourceError(EdgeError):
     """A camera, picture or video cannot be opened or read."""
+
+
+class SettingsError(SetupError):
+    """A settings file, variable or flag says what is not allowed."""

@@ -14,7 +14,7 @@ from edge.bundle import Bundle
 from edge.classify import open_classifier
 from edge.mesh import open_mesher
 from edge.settings import MeshSettings
-from edge.types import CLASSES, Frame, Reading
+from edge.types import CLASSES, UNKNOWN, Frame, Reading
 
 
 class Recognizer:
@@ -62,7 +62,8 @@ class Recognizer:
         mesh = self._mesher(image)
         meshed = perf_counter()
         if mesh is None:
-            return Reading(None, None, None, None, {"mesh": (meshed - start) * 1e3})
+            timings = {"mesh": (meshed - start) * 1e3}
+            return Reading(UNKNOWN, None, None, None, timings, "no face")
         feature = self._classifier.features(mesh.landmarks)
         described = perf_counter()
         probabilities = self._classifier.predict(feature)

@@ -1,4 +1,4 @@
-"""What flows through the system: Frame → Mesh → Reading."""
+"""What flows through the system: Frame (or Gap) → Mesh → Reading."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 CLASSES = ("angry", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
 """The expressions, in the order of every probability vector."""
+UNKNOWN = "unknown"
+"""The label where none of them can be told."""
+REASONS = ("no face", "not sure", "camera lost")
+"""Why a label is `unknown`."""
 LANDMARKS = 468
 """Points of a MediaPipe face mesh."""
 
@@ -28,6 +32,23 @@ class Frame:
     """Number of the frame in its source, from 0."""
     capture_ms: float = 0.0
     """Milliseconds from asking for the frame to having it decoded."""
+    clock_s: float = 0.0
+    """Seconds on a clock that is never set, for differences: `time.monotonic` for a camera (a Pi's
+    wall clock jumps when it first hears of the time), `time_s` for all else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A moment without a frame: the camera is lost."""
+
+    source: str
+    """The camera's URI."""
+    reason: str
+    """Why, and what to do: one line."""
+    time_s: float
+    """Seconds since the epoch."""
+    clock_s: float
+    """Seconds of `time.monotonic`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,16 +66,22 @@ class Mesh:
 class Reading:
     """What was read from one frame."""
 
-    label: str | None
-    """The most probable of CLASSES; None when no face was found."""
+    label: str
+    """The most probable of CLASSES, or `unknown`."""
     confidence: float | None
-    """Probability of `label`, 0 to 1."""
+    """Probability of `label`, 0 to 1; None where there are no probabilities."""
     probabilities: NDArray[np.float32] | None
     """(7,) float32 in the order of CLASSES, sum 1; None when no face was found."""
     mesh: Mesh | None
     """The face that was read."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds that each stage took."""
+    reason: str | None = None
+    """Why the label is `unknown`: one of REASONS; None when it is not."""
+    age_s: float = 0.0
+    """Seconds since the last frame that this reading rests on."""
+    held_s: float = 0.0
+    """Seconds for which the label has been this one."""
 
     @property
     def face(self) -> bool:

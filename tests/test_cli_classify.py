@@ -18,11 +18,15 @@ KEYS = [
     "source",
     "frame",
     "time_s",
+    "camera",
     "face",
     "label",
+    "reason",
     "confidence",
     "probabilities",
     "presence",
+    "age_s",
+    "held_s",
     "timings_ms",
 ]
 
@@ -61,7 +65,8 @@ def test_classify_schema_and_order(
     for line in got:
         if line["source"] == "folder/b.png":
             assert line["face"] is False
-            assert {line[key] for key in KEYS[4:8]} == {None}
+            assert (line["label"], line["reason"]) == ("unknown", "no face")
+                assert {line[key] for key in ("confidence", "probabilities", "presence")} == {None}
             assert list(line["timings_ms"]) == ["capture", "mesh"]
         else:
             assert (line["face"], line["label"]) == (True, "happy")

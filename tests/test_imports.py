@@ -23,6 +23,8 @@ HEAVY = (
     "tensorflow",
     "spektral",
     "joblib",
+    "paho",
+    "prometheus_client",
 )
 COMMON = {"edge.types", "edge.errors", "edge.settings", "edge.quiet"}
 ALLOWED = {
@@ -39,6 +41,7 @@ ALLOWED = {
     "edge.features": COMMON | {"edge.mesh"},
     "edge.classify": COMMON | {"edge.arrays", "edge.bundle", "edge.features", "edge.interpreter"},
     "edge.publish": COMMON,
+    "edge.smooth": COMMON,
 }
 """Room → other rooms that it may import. Who is not named here may import all of them."""
 

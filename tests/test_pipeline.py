@@ -56,7 +56,7 @@ def test_mesh_lies_on_the_face(recognise: Recognizer, portrait: np.ndarray) -> N
 def test_no_face(recognise: Recognizer, shape: tuple[int, ...]) -> None:
     reading = recognise(np.full(shape, 128, np.uint8))
     assert not reading.face
-    assert (reading.label, reading.confidence, reading.probabilities) == (None, None, None)
+    assert (reading.label, reading.confidence, reading.probabilities) == ("unknown", None, None)
     assert (reading.mesh, reading.presence) == (None, None)
     assert set(reading.timings_ms) == {"mesh"}
 

@@ -141,7 +141,8 @@ class Video:
             position = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
             moment = time.time() if self._live else position
             capture_ms = (perf_counter() - start) * 1e3
-            yield Frame(np.asarray(image, np.uint8), moment, self._uri, index, capture_ms)
+            clock = time.monotonic() if self._live else position
+            yield Frame(np.asarray(image, np.uint8), moment, self._uri, index, capture_ms, clock)
             index += 1
         if self._live:
             raise SourceError(f"{self._uri}: no more frames: the camera or the stream is gone")

@@ -67,7 +67,8 @@ class Y4m:
                 raise SourceError(f"{self._path}: ends inside frame {index}")
             image = rgb_from_yuv420(luma, chroma[0], chroma[1])
             capture_ms = (perf_counter() - start) * 1e3
-            yield Frame(image, float(index / self._rate), str(self._path), index, capture_ms)
+            moment = float(index / self._rate)
+            yield Frame(image, moment, str(self._path), index, capture_ms, moment)
             index += 1
 
     def close(self) -> None:
