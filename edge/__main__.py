@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 
 # Ctrl-C ends it at once and quietly, at any moment. As an exception, it would come out of numpy's
 # and OpenCV's imports as an ImportError; and nothing here needs to be undone.
@@ -11,4 +12,10 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where i
 
 from edge.cli import main
 
-sys.exit(main())
+status = main()
+# Now, without waiting: a thread may sit in a camera's driver for seconds more.
+with suppress(
+    AttributeError, OSError, ValueError
+):  # stdout may be closed, or have been from the start
+    sys.stdout.flush()
+os._exit(status)

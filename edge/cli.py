@@ -1,4 +1,4 @@
-"""The command line: `python -m edge classify …`, `python -m edge run …`."""
+"""The command line: `python -m edge classify …`, `run …`, `daemon …`, `settings`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,25 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import bundle
-from edge.cameras import find_camera, open_camera
-from edge.errors import EdgeError, SourceError
-from edge.pipeline import Recognizer, read
+from edge.cameras import Camera, find_camera, is_live, open_camera
+from edge.cameras.live import Live
+from edge.errors import EdgeError, SettingsError, SourceError
+from edge.pipeline import Recognizer, follow, read
 from edge.publish.jsonlines import JsonLines
 from edge.settings import Settings
-from edge.settings.load import load
+from edge.settings.load import SYSTEM_FILE, Loaded, as_toml, load
+from edge.smooth import Smoother
 
 if TYPE_CHECKING:
     from edge.annotate import Annotator
 
+BAD_SETTINGS = 78
+"""Exit status; EX_CONFIG of sysexits.h, on which the unit does not restart."""
 SAMPLE = "sample.y4m"
 """Played by `run` where there is no camera; made by `make models`."""
 
@@ -36,9 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, unknown = _parser().parse_known_args(arguments)
         if unknown:  # argparse would show the usage of the program, not of the command
             options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
-        settings = load(options.config).settings if options.config else Settings()
-        status: int = options.command(options, settings)
+        status: int = options.command(options, _load(options))
         return status
+    except SettingsError as error:
+        _tell(error)
+        return BAD_SETTINGS
     except EdgeError as error:
         _tell(error)
         return 1
@@ -51,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def classify(options: argparse.Namespace, settings: Settings) -> int:
+def classify(options: argparse.Namespace, loaded: Loaded) -> int:
     """Pictures, folders and videos → JSON lines, in input order."""
     from tqdm import tqdm
 
@@ -65,7 +72,7 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
         except SourceError as error:
             failures += 1
             _tell(error)
-    recognise = _recognizer(options, settings, cropped=options.cropped)
+    recognise = _recognizer(loaded.settings, cropped=options.cropped)
     publish = JsonLines(sys.stdout)
     draw = _annotator(options) if options.annotate else None
     whole = [Path(os.path.abspath(file)) for file in files]  # noqa: PTH100  links stay
@@ -87,26 +94,58 @@ def classify(options: argparse.Namespace, settings: Settings) -> int:
     return 1 if failures else 0
 
 
-def run(options: argparse.Namespace, settings: Settings) -> int:
-    """The endless loop: camera → mesh → features → classify → publish."""
+def run(options: argparse.Namespace, loaded: Loaded) -> int:
+    """The endless loop: camera → mesh → features → classify → smooth → publish."""
     failures = []
 
     def tell(error: SourceError) -> None:
         failures.append(error)
         _tell(error)
 
-    recognise = _recognizer(options, settings)
+    settings = loaded.settings
+    recognise = _recognizer(settings)
+    smooth = Smoother(settings.smooth)
     publish = JsonLines(sys.stdout)
-    with closing(open_camera(_source(options), settings.camera, tell)) as camera:
-        for frame, reading in read(camera, recognise):
+    source = _source(settings.camera.source)
+    camera: Camera | Live
+    if is_live(source):
+        camera = Live(replace(settings.camera, source=source), patient=False)
+    else:
+        camera = open_camera(source, settings.camera, tell)
+    with closing(camera):
+        for frame, reading in follow(camera, recognise, smooth):
             publish(frame, reading)
     return 1 if failures else 0
 
 
-def _recognizer(
-    options: argparse.Namespace, settings: Settings, *, cropped: bool = False
-) -> Recognizer:
-    return Recognizer(options.models, options.model, cropped=cropped, mesh=settings.mesh)
+def daemon(options: argparse.Namespace, loaded: Loaded) -> int:
+    """The same loop as a service: never gives a camera up, tells changes, obeys systemd."""
+    from edge.daemon import serve
+
+    return serve(loaded.settings, lambda: _load(options).settings, _tell)
+
+
+def settings(options: argparse.Namespace, loaded: Loaded) -> int:
+    """The effective settings and where each came from, as TOML."""
+    del options
+    print(as_toml(loaded))
+    return 0
+
+
+def _load(options: argparse.Namespace) -> Loaded:
+    """Settings of file, environment and flags. The short flags are for often used ones."""
+    short = {
+        "classify.model": options.model,
+        "classify.bundle": options.models,
+        "camera.source": getattr(options, "source", None),
+    }
+    flags = [f"{name}={value}" for name, value in short.items() if value is not None]
+    return load(options.config, [*options.set, *flags])
+
+
+def _recognizer(settings: Settings, *, cropped: bool = False) -> Recognizer:
+    chosen = settings.classify
+    return Recognizer(chosen.bundle or None, chosen.model, cropped=cropped, mesh=settings.mesh)
 
 
 def _annotator(options: argparse.Namespace) -> Annotator:
@@ -116,36 +155,42 @@ def _annotator(options: argparse.Namespace) -> Annotator:
     return Annotator(options.annotate, tessellation(bundle.DEFAULT_DIR / CONNECTIONS_FILE))
 
 
-def _source(options: argparse.Namespace) -> str:
-    if options.source not in ("auto", "camera", "sample"):
-        return str(options.source)
-    if options.source != "sample":
+def _source(source: str) -> str:
+    if source not in ("auto", "camera", "sample"):
+        return source
+    if source != "sample":
         uri = find_camera()
         if uri:
             _tell(f"reading from {uri}; Ctrl-C ends it")
             return uri
-        if options.source == "camera":
+        if source == "camera":
             raise SourceError(
                 "no camera found: plug one in, or name it (--source v4l2:0), or try --source sample"
             )
     sample = bundle.DEFAULT_DIR / SAMPLE  # like the edges, no part of a bundle
     if not sample.is_file():
         raise SourceError(f"no camera found, and {sample} is missing: run `make models`")
-    _tell(
-        f"no camera found: playing {sample} once"
-        if options.source == "auto"
-        else f"playing {sample}"
-    )
+    _tell(f"no camera found: playing {sample} once" if source == "auto" else f"playing {sample}")
     return str(sample)
 
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--model", default="svm", help="classifier of the bundle (default: svm)")
+    common.add_argument("--model", help="classifier: svm, gnn or both (default: svm)")
+    common.add_argument("--models", metavar="DIR", help="the model bundle")
     common.add_argument(
-        "--models", type=Path, default=bundle.DEFAULT_DIR, metavar="DIR", help="the model bundle"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"settings, a TOML file (default: {SYSTEM_FILE}, where there is one)",
     )
-    common.add_argument("--config", type=Path, metavar="FILE", help="settings, a TOML file")
+    common.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="one setting, as in camera.width=320; goes before the file and FER_EDGE_CAMERA_WIDTH",
+    )
 
     parser = argparse.ArgumentParser(
         prog="python -m edge", description="Facial expressions from face meshes, as JSON lines."
@@ -174,11 +219,17 @@ def _parser() -> argparse.ArgumentParser:
     loop.set_defaults(command=run, refuse=loop.error)
     loop.add_argument(
         "--source",
-        default="auto",
         metavar="auto|camera|sample|URI",
         help="auto takes a camera where there is one, else the sample; a URI is picamera2:, "
         "v4l2:0, http://…, rtsp://…, a video, or a folder (default: auto)",
     )
+
+    service = commands.add_parser("daemon", parents=[common], help="the same as a service")
+    service.set_defaults(command=daemon, refuse=service.error)
+    service.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a file")
+
+    shown = commands.add_parser("settings", parents=[common], help="print the effective settings")
+    shown.set_defaults(command=settings, refuse=shown.error)
     return parser
 
 

@@ -14,7 +14,8 @@ from edge.bundle import Bundle
 from edge.classify import open_classifier
 from edge.mesh import open_mesher
 from edge.settings import MeshSettings
-from edge.types import CLASSES, UNKNOWN, Frame, Reading
+from edge.smooth import Smoother
+from edge.types import CLASSES, UNKNOWN, Frame, Gap, Reading
 
 
 class Recognizer:
@@ -81,8 +82,22 @@ class Recognizer:
 
 
 def read(frames: Iterable[Frame], recognise: Recognizer) -> Iterator[tuple[Frame, Reading]]:
-    """Frames with their readings, as they come. A source's first frame starts a new scene."""
+    """Frames with their readings, each for itself. A source's first frame starts a new scene."""
     for frame in frames:
         if frame.index == 0:
             recognise.reset()
         yield frame, recognise(frame.image)
+
+
+def follow(
+    frames: Iterable[Frame | Gap], recognise: Recognizer, smooth: Smoother
+) -> Iterator[tuple[Frame | Gap, Reading]]:
+    """Frames with steady readings; gaps, while the camera is lost, with `unknown`."""
+    for frame in frames:
+        if isinstance(frame, Gap):
+            yield frame, smooth.lost(frame)
+            continue
+        if frame.index == 0:
+            recognise.reset()
+            smooth.reset()
+        yield frame, smooth(frame, recognise(frame.image))

@@ -80,7 +80,7 @@ class Smoother:
     def _decide(self, now: float, level: NDArray[np.float32]) -> None:
         best = int(level.argmax())
         # Whoever is told already may fall a little below: hysteresis here too.
-        slack = 0.0 if self._label == UNKNOWN else self._settings.margin / 2
+        slack = 0.0 if self._label == UNKNOWN else self._settings.margin
         if level[best] < self._settings.min_confidence - slack:
             wanted = UNKNOWN
         elif self._label == UNKNOWN or self._label == CLASSES[best]:

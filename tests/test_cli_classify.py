@@ -66,7 +66,7 @@ def test_classify_schema_and_order(
         if line["source"] == "folder/b.png":
             assert line["face"] is False
             assert (line["label"], line["reason"]) == ("unknown", "no face")
-                assert {line[key] for key in ("confidence", "probabilities", "presence")} == {None}
+            assert {line[key] for key in ("confidence", "probabilities", "presence")} == {None}
             assert list(line["timings_ms"]) == ["capture", "mesh"]
         else:
             assert (line["face"], line["label"]) == (True, "happy")

@@ -42,6 +42,9 @@ ALLOWED = {
     "edge.classify": COMMON | {"edge.arrays", "edge.bundle", "edge.features", "edge.interpreter"},
     "edge.publish": COMMON,
     "edge.smooth": COMMON,
+    "edge.pace": COMMON,
+    "edge.notify": set(),
+    "edge.host": set(),
 }
 """Room → other rooms that it may import. Who is not named here may import all of them."""
 
@@ -108,4 +111,5 @@ def test_arrows_between_rooms(module: str) -> None:
 def test_every_room_of_the_loop_has_its_arrows() -> None:
     """A new room is not watched before it is named above."""
     unnamed = {room(name) for name in modules()} - set(ALLOWED)
-    assert unnamed == {"edge", "edge.__main__", "edge.annotate", "edge.cli", "edge.pipeline"}
+    whole = {"edge.annotate", "edge.cli", "edge.daemon", "edge.pipeline"}
+    assert unnamed == {"edge", "edge.__main__", *whole}

@@ -22,11 +22,24 @@ _V4L = Path("/sys/class/video4linux")
 class Camera(Protocol):
     """One source of frames, in the order in which they were taken."""
 
+    wanted: Callable[[], bool]
+    """A live source asks before each frame; False leaves it undecoded. Always true at first."""
+
     def __iter__(self) -> Iterator[Frame]:
         """Frames until the source ends. Raises SourceError when it fails."""
 
     def close(self) -> None:
         """Let go of the device or file."""
+
+
+def always() -> bool:
+    """The answer that every camera starts with when it asks whether a frame is wanted."""
+    return True
+
+
+def is_live(uri: str) -> bool:
+    """Whether a URI names a camera or a stream, which go on for ever, rather than a file."""
+    return uri == "auto" or uri == "picamera2:" or uri.startswith("v4l2:") or "://" in uri
 
 
 def find_camera() -> str | None:
@@ -67,8 +80,8 @@ def open_camera(
     from edge.cameras.opencv import Files, Video
 
     if uri.startswith("v4l2:"):
-        if not uri[5:].isdigit():
-            raise SourceError(f"{uri}: a USB camera is named v4l2:NUMBER, as in v4l2:0")
+        if not re.fullmatch(r"\d+|/dev/.+", uri[5:]):
+            raise SourceError(f"{uri}: a USB camera is named v4l2:0, or v4l2:/dev/v4l/by-id/…")
         return Video(uri, settings)
     if "://" in uri:
         return Video(uri, settings)

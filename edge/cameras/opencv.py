@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from time import perf_counter
 
@@ -12,11 +13,13 @@ from time import perf_counter
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "threads;1")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")  # seconds; 10 otherwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.cameras import always, is_live
 from edge.cameras.y4m import Y4m
 from edge.errors import SourceError
 from edge.quiet import quiet_stderr
@@ -95,7 +98,8 @@ class Video:
     def __init__(self, uri: str, settings: CameraSettings | None = None) -> None:
         """Open it. Raises SourceError when that fails. `settings` are asked of a USB camera."""
         self._uri = uri
-        self._live = "://" in uri or uri.startswith("v4l2:")
+        self._live = is_live(uri)
+        self.wanted = always
         with quiet_stderr():
             self._capture = self._open(uri, settings or CameraSettings())
         if not self._capture.isOpened():
@@ -119,7 +123,7 @@ class Video:
                 ],
             )
         return cv2.VideoCapture(
-            int(uri[5:]),
+            int(uri[5:]) if uri[5:].isdigit() else uri[5:],
             cv2.CAP_V4L2,
             [
                 *(cv2.CAP_PROP_FRAME_WIDTH, settings.width),
@@ -133,9 +137,13 @@ class Video:
         index = 0
         while True:
             start = perf_counter()
-            with quiet_stderr():
-                there, image = self._capture.read()
-            if not there:
+            # A live source is read in a thread of its own: the other threads need their stderr.
+            with nullcontext() if self._live else quiet_stderr():
+                there = self._capture.grab()
+                if there and not self.wanted():
+                    continue
+                image = self._capture.retrieve()[1] if there else None
+            if image is None:
                 break
             cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
             position = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
@@ -156,6 +164,8 @@ class Video:
 
 class Files:
     """A picture, a video, or a folder of them, one after the other."""
+
+    wanted = staticmethod(always)
 
     def __init__(self, path: Path, on_error: Callable[[SourceError], None] | None = None) -> None:
         """Raises SourceError when there is nothing. `on_error`: see `open_camera`."""

@@ -14,6 +14,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.cameras import always
 from edge.errors import SourceError
 from edge.types import Frame
 
@@ -23,6 +24,8 @@ _LINE = 1024
 
 class Y4m:
     """A `.y4m` file with 8-bit 4:2:0 pictures of even width and height."""
+
+    wanted = staticmethod(always)
 
     def __init__(self, path: Path) -> None:
         """Open it. Raises SourceError when it is missing or another format."""

@@ -56,11 +56,11 @@ class CameraSettings:
     """Pixels."""
     height: int = between(480, 64, 4096)
     """Pixels."""
-    frames_per_second: float = between(15.0, 0.1, 120.0)
+    frames_per_second: float = between(15.0, 0.5, 120.0)
     """Frames a second: asked of a camera, and the most that the daemon reads of any source."""
-    timeout_seconds: float = between(1.5, 0.1, 60.0)
+    timeout_seconds: float = between(1.5, 0.1, 10.0)
     """Seconds without a frame after which a camera counts as lost."""
-    retry_seconds: float = between(2.0, 0.1, 60.0)
+    retry_seconds: float = between(2.0, 0.1, 10.0)
     """Longest pause between two attempts to open a lost camera, seconds."""
 
 
@@ -70,7 +70,7 @@ class SmoothSettings:
 
     time_constant_seconds: float = between(0.25, 0.0, 10.0)
     """Seconds in which the smoothed probabilities go 63 % of the way to a new level."""
-    margin: float = between(0.1, 0.0, 0.9)
+    margin: float = between(0.15, 0.0, 0.9)
     """By how much another expression's smoothed probability, 0 to 1, has to lead to take over."""
     hold_seconds: float = between(0.4, 0.0, 60.0)
     """Shortest time for which a label is told, seconds, as long as there is a face."""
@@ -134,7 +134,7 @@ class PaceSettings:
 
     idle_after_seconds: float = between(10.0, 0.0, 86400.0)
     """Seconds without a face after which the daemon idles."""
-    idle_frames_per_second: float = between(3.0, 0.1, 120.0)
+    idle_frames_per_second: float = between(3.0, 0.5, 120.0)
     """Frames a second while it idles."""
     max_cpu: float = between(1.0, 0.05, 64.0)
     """CPU seconds a second (1 is one core) above which the rate is lowered."""

@@ -119,8 +119,8 @@ def test_a_folder_plays_all_it_can(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("uri", "said"),
     [
-        ("v4l2:front", "v4l2:NUMBER"),
-        ("v4l2:", "v4l2:NUMBER"),
+        ("v4l2:front", "is named v4l2:0, or v4l2:/dev"),
+        ("v4l2:", "is named v4l2:0, or v4l2:/dev"),
         ("v4l2:987", "cannot be opened"),
         ("http://127.0.0.1:9/stream", "cannot be opened"),
         ("absent.jpg", "no such file"),
