@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edge.settings
-from edge.errors import SetupError
+from edge.errors import SettingsError, SetupError
 from edge.settings import CameraSettings, MeshSettings, Settings
 from edge.settings.load import TABLES, Loaded, as_toml
 from edge.settings.load import load as load_all
@@ -161,6 +162,72 @@ def test_any_toml_loads_or_is_refused_in_one_line(
     for table, keys in TABLES.items():
         for key, field in keys.items():
             assert field.metadata["check"](getattr(getattr(settings, table), key))
+
+
+def test_the_command_line_goes_before_the_environment_before_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "[camera]\nwidth = 320\nheight = 240\n[mqtt]\nport = 1\ntls = true")
+    environment = {"FER_EDGE_CAMERA_HEIGHT": "480", "FER_EDGE_MQTT_PORT": "2", "HOME": "/root"}
+    loaded = load_all(path, ["mqtt.port=3", "mqtt.host=broker=x"], environment)
+    assert (loaded.settings.camera.width, loaded.settings.camera.height) == (320, 480)
+    assert (loaded.settings.mqtt.port, loaded.settings.mqtt.tls) == (3, True)
+    assert loaded.settings.mqtt.host == "broker=x"
+    assert loaded.origins["camera", "width"] == str(path)
+    assert loaded.origins["camera", "height"] == "environment: FER_EDGE_CAMERA_HEIGHT"
+    assert loaded.origins["mqtt", "port"] == "--set mqtt.port=3"
+    assert ("camera", "source") not in loaded.origins
+    lines = as_toml(loaded).splitlines()
+    assert f"width = 320  # {path}" in lines
+    assert "port = 3  # --set mqtt.port=3" in lines
+    assert 'source = "auto"  # default' in lines
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "named"),
+    [
+        (["mqtt.port=0"], {}, ("--set mqtt.port=0", "int 1 to 65535")),
+        (["mqtt.port=x"], {}, ("--set mqtt.port=x", "int 1 to 65535")),
+        (["mqtt.tls=yes"], {}, ("mqtt.tls=yes", "true or false")),
+        (["mqtt.porte=1"], {}, ("mqtt.porte=1", "unknown key", "port")),
+        (["mqt.port=1"], {}, ("mqt.port=1", "unknown table", "mqtt")),
+        (["mqtt.port"], {}, ("--set mqtt.port", "TABLE.KEY=VALUE")),
+        (["port=1"], {}, ("--set port=1", "TABLE.KEY=VALUE")),
+        (["mqtt.topic=a b"], {}, ("mqtt.topic=a b", "letters")),
+        (["mqtt.topic=/a"], {}, ("mqtt.topic=/a", "letters")),
+        (["camera.source=a\nb"], {}, ("camera.source", "allowed")),
+        ([], {"FER_EDGE_MQTT_PORT": "0"}, ("FER_EDGE_MQTT_PORT = '0'", "int 1 to 65535")),
+        ([], {"FER_EDGE_MQTT": "0"}, ("FER_EDGE_MQTT", "FER_EDGE_TABLE_KEY")),
+        ([], {"FER_EDGE_MQTT_PROT": "0"}, ("FER_EDGE_MQTT_PROT", "unknown")),
+    ],
+)
+def test_a_mistake_outside_the_file_is_named(
+    flags: list[str], environment: dict[str, str], named: tuple[str, ...]
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_all(None, flags, environment)
+    assert len(str(error.value).splitlines()) == 1
+    assert all(part in str(error.value) for part in named)
+
+
+@given(
+    st.lists(st.sampled_from([f"{t}.{k}=" for t in TABLES for k in TABLES[t]]) | WORDS),
+    st.lists(WORDS | st.sampled_from(["1", "true", "0.5", "\n", "svm", "[1]", "1979-05-27"])),
+    st.dictionaries(
+        st.sampled_from([f"FER_EDGE_{t}_{k}".upper() for t in TABLES for k in TABLES[t]]) | WORDS,
+        st.text(st.characters(blacklist_categories=("Cs",)), max_size=8),
+        max_size=3,
+    ),
+)
+def test_any_flags_and_variables_load_or_are_refused_in_one_line(
+    names: list[str], values: list[str], environment: dict[str, str]
+) -> None:
+    flags = [name + value for name, value in zip(names, values, strict=False)]
+    try:
+        loaded = load_all(None, flags, environment)
+    except SettingsError as error:
+        assert len(str(error).splitlines()) == 1
+        return
+    assert tomllib.loads(as_toml(loaded))  # and what is printed is a file again
+    assert set(loaded.origins) <= {(table, key) for table in TABLES for key in TABLES[table]}
 
 
 def test_every_field_says_what_it_is() -> None:

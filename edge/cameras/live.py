@@ -73,7 +73,7 @@ class Live:
         Raises what the reading thread died of.
         """
         self._interrupted = False
-        gap_s = 0.0
+        told, told_s = None, 0.0
         while True:
             with self._changed:
                 if self._newest is None and not self._ended and self._death is None:
@@ -91,12 +91,12 @@ class Live:
                 raise self._death
             elif ended:
                 return
-            elif now - gap_s >= _GAP_S:
+            else:
                 late_s = now - self._seen_s
                 if lost is None and late_s >= self._timeout_s and is_live(self._uri):
                     lost = f"no frame in {self._timeout_s:g} s: is it connected?"
-                if lost is not None:
-                    gap_s = now
+                if lost is not None and (lost != told or now - told_s >= _GAP_S):
+                    told, told_s = lost, now
                     yield Gap(self._uri, lost, time.time(), now)
 
     def pace(self, frames_per_second: float) -> None:

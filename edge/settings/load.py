@@ -63,7 +63,9 @@ def load(
         if name.startswith(PREFIX):
             if name not in variables:
                 allowed = "FER_EDGE_TABLE_KEY, as in FER_EDGE_MQTT_HOST"
-                raise SettingsError(f"environment: {name}: unknown variable; allowed: {allowed}")
+                raise SettingsError(
+                    f"environment: {_shown(name)}: unknown variable; allowed: {allowed}"
+                )
             place = variables[name]
             values[place] = _parsed(f"environment: {name}", place, environment[name])
             origins[place] = f"environment: {name}"
