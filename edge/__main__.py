@@ -10,12 +10,13 @@ from contextlib import suppress
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
+# Between two frames, a second thread of OpenBLAS would spin: a third of a core for nothing.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from edge.cli import main
 
 status = main()
 # Now, without waiting: a thread may sit in a camera's driver for seconds more.
-with suppress(
-    AttributeError, OSError, ValueError
-):  # stdout may be closed, or have been from the start
+with suppress(AttributeError, OSError, ValueError):  # stdout may be closed
     sys.stdout.flush()
 os._exit(status)

@@ -1,0 +1,1 @@
+"""What the device's program takes, measured: time, memory, and for how long it keeps it up."""
