@@ -1,4 +1,4 @@
-"""The command line: `python -m edge classify …`, `run …`, `daemon …`, `settings`."""
+"""The command line: `python -m edge classify …`, `run …`, `daemon …`, `settings`, `doctor`."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options, unknown = _parser().parse_known_args(arguments)
         if unknown:  # argparse would show the usage of the program, not of the command
             options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
+        if options.command == doctor:  # bad settings are one of its findings
+            return doctor(options)
         status: int = options.command(options, _load(options))
         return status
     except SettingsError as error:
@@ -130,6 +132,13 @@ def settings(options: argparse.Namespace, loaded: Loaded) -> int:
     del options
     print(as_toml(loaded))
     return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """What works here, what does not, and what to do about it."""
+    from edge.doctor import report
+
+    return report(lambda: _load(options), sys.stdout, as_json=options.json)
 
 
 def _load(options: argparse.Namespace) -> Loaded:
@@ -230,6 +239,11 @@ def _parser() -> argparse.ArgumentParser:
 
     shown = commands.add_parser("settings", parents=[common], help="print the effective settings")
     shown.set_defaults(command=settings, refuse=shown.error)
+
+    look = commands.add_parser("doctor", parents=[common], help="say what is missing or wrong")
+    look.set_defaults(command=doctor, refuse=look.error)
+    look.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a file")
+    look.add_argument("--json", action="store_true", help="for machines: a list of objects")
     return parser
 
 

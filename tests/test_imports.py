@@ -112,5 +112,5 @@ def test_arrows_between_rooms(module: str) -> None:
 def test_every_room_of_the_loop_has_its_arrows() -> None:
     """A new room is not watched before it is named above."""
     unnamed = {room(name) for name in modules()} - set(ALLOWED)
-    whole = {"edge.annotate", "edge.cli", "edge.daemon", "edge.pipeline"}
+    whole = {"edge.annotate", "edge.cli", "edge.daemon", "edge.doctor", "edge.pipeline"}
     assert unnamed == {"edge", "edge.__main__", *whole}
