@@ -7,13 +7,16 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 	then $(1) $(PIP) --no-deps mediapipe==0.10.18; fi
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run test edge models train convert search limits lock clean distclean
+.PHONY: data-given help run doctor test edge models train convert search limits lock clean distclean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: edge models ## read the camera, or the sample where there is none (ARGS=…)
 	@.venv/bin/python -m edge run $(ARGS)
+
+doctor: edge models ## what works here, what does not, and what to do about it
+	@.venv/bin/python -m edge doctor $(ARGS)
 
 test: .venv-test/.ready models ## lint, types, tests
 	.venv-test/bin/ruff check .
