@@ -32,7 +32,6 @@ ALLOWED = {
     "edge.errors": set(),
     "edge.quiet": set(),
     "edge.settings": {"edge.errors"},
-    "edge.host": set(),
     "edge.arrays": {"edge.errors"},
     "edge.bundle": {"edge.errors", "edge.types"},
     "edge.cameras": COMMON,
