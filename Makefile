@@ -7,7 +7,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 	then $(1) $(PIP) --no-deps mediapipe==0.10.18; fi
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test edge models train convert search limits lock clean distclean
+.PHONY: data-given help run doctor test edge models train convert search limits soak lock clean distclean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ search: data-given .venv-train/.ready models ## look for a better SVM, or MODEL=
 
 limits: data-given .venv-train/.ready models ## what keeps the models from reading more: build/train/limits
 	.venv-train/bin/python -m train.limits $(DATA) $(ARGS)
+
+soak: edge .venv-test/.ready models ## the daemon for HOURS=1, while camera and broker come and go; benchmarks/results
+	.venv-test/bin/python -m benchmarks.soak --hours $(or $(HOURS),1) --python .venv/bin/python $(ARGS)
 
 data-given:
 	@test -n "$(DATA)" || { echo 'say what to train on: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }
