@@ -124,3 +124,29 @@ def test_help_and_usage(command: Command) -> None:
         result = command(*arguments)
         assert result.returncode == 2
         assert f"usage: {' '.join(['python -m edge', *arguments[:1]])} [-h]" in result.stderr
+
+
+def test_a_camera_that_is_absent_is_a_mistake_at_first(command: Command) -> None:
+    """Who types an address wrong is told, and not left waiting; the daemon waits."""
+    result = command("run", "--source", "http://127.0.0.1:9/video.mjpg")
+    assert (result.returncode, result.stdout) == (1, "")
+    (told,) = result.complaints
+    assert "cannot be opened" in told
+
+
+def test_settings_are_shown_with_their_origin(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[camera]\nwidth = 320\n")
+    result = command("settings", "--config", "mine.toml", "--model", "gnn")
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert "width = 320  # mine.toml" in lines
+    assert 'model = "gnn"  # --set classify.model=gnn' in lines
+    assert "height = 480  # default" in lines
+
+
+@pytest.mark.parametrize("name", ["run", "classify", "daemon", "settings"])
+def test_bad_settings_have_an_exit_status_of_their_own(command: Command, name: str) -> None:
+    paths = ["a.jpg"] if name == "classify" else []
+    result = command(name, *paths, "--set", "mesh.threads=0")
+    assert result.returncode == 78
+    assert result.complaints == ["--set mesh.threads=0: allowed is int 1 to 16"]
