@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import perf_counter
 
 import numpy as np
 
+from edge.cameras import always
 from edge.errors import SourceError
 from edge.settings import CameraSettings
 from edge.types import Frame
@@ -24,6 +25,8 @@ def cameras() -> list[str]:
 
 class PiCamera:
     """Frames from the first camera, with a bound on how long one is waited for."""
+
+    wanted: Callable[[], bool] = staticmethod(always)
 
     def __init__(self, settings: CameraSettings) -> None:
         """Configure and start it, once. Raises SourceError when there is none or it is busy."""

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mosquitto import MOSQUITTO, PATH, Line, Listener, Mosquitto, until
 
 from edge.errors import SettingsError
 from edge.publish import mqtt
@@ -28,6 +27,7 @@ from edge.publish.broker import host_name
 from edge.publish.mqtt import WINDOW, Mqtt
 from edge.settings import MqttSettings
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Mesh, Reading
+from tests.tools.mosquitto import MOSQUITTO, PATH, Line, Listener, Mosquitto, until
 
 P = np.array([0.1, 0.05, 0.05, 0.6, 0.1, 0.05, 0.05], np.float32)
 FACE = Reading("happy", float(P[3]), P, Mesh(np.zeros((468, 3), np.float32), 0.9), held_s=2.5)
