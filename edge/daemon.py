@@ -120,23 +120,14 @@ class Service:
         )
 
     def _adopt(self, new: Settings) -> None:
-        """Make again what changed. What can fail comes first, so that a failure changes nothing."""
+        """Make again what changed. Raises EdgeError, and then all is as it was."""
 
         def changed(*tables: str) -> bool:
             return any(getattr(new, table) != getattr(self._settings, table) for table in tables)
 
         recognise = _recognizer(new) if changed("classify", "mesh") else self._recognise
-        made = {
-            name: self._publisher(name, new)
-            for name, tables in _PUBLISHERS.items()
-            if changed(*tables)
-        }
-        for name in made:
-            old = self._publishers[name]
-            if old is not None:
-                old.close()
+        self._republish([name for name, tables in _PUBLISHERS.items() if changed(*tables)], new)
         self._recognise = recognise
-        self._publishers |= made
         if changed("smooth"):
             self._smooth = Smoother(new.smooth)
         if changed("pace", "camera"):
@@ -145,6 +136,18 @@ class Service:
             self._camera.close()
             self._camera = Live(new.camera, on_error=self._tell)
         self._settings = new
+
+    def _republish(self, names: list[str], new: Settings) -> None:
+        """Old publishers go first: they hold the port, and say "offline" in the node's name."""
+        for name in names:
+            old, self._publishers[name] = self._publishers[name], None
+            if old is not None:
+                old.close()
+        try:
+            self._publishers |= {name: self._publisher(name, new) for name in names}
+        except EdgeError:
+            self._publishers |= {name: self._publisher(name, self._settings) for name in names}
+            raise
 
     def _publisher(self, name: str, settings: Settings) -> Publisher | None:
         """A publisher, or None where the settings want none."""
@@ -164,7 +167,13 @@ class Service:
         return None
 
     def _gauges(self) -> Mapping[str, float]:
-        return self._health.gauges()
+        """For the metrics."""
+        known = self._health.gauges()
+        mqtt = self._publishers.get("mqtt")
+        if mqtt is not None:
+            for name in ("connected", "queued", "dropped", "reconnects"):
+                known[f"mqtt_{name}"] = float(getattr(mqtt, name))
+        return known
 
 
 _PUBLISHERS = {"stdout": ("output",), "mqtt": ("mqtt", "output"), "metrics": ("metrics",)}

@@ -164,14 +164,17 @@ def test_settings_are_loaded_again(start: Callable[..., Daemon], stream: Stream)
     daemon.config.write_text(camera(stream, '[classify]\nmodel = "gmm"\n'))
     daemon.process.send_signal(signal.SIGHUP)
     daemon.until(lambda: any("gmm" in line for line in daemon.told))
+    daemon.config.write_text(camera(stream, '[mqtt]\nhost = "x"\npassword_file = "/no/such"\n'))
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.until(lambda: any("/no/such" in line for line in daemon.told))
     before = len(daemon.readings)
 
     daemon.config.write_text(camera(stream, '[output]\nstdout = "frames"\n'))
     daemon.process.send_signal(signal.SIGHUP)
     daemon.until(lambda: len(daemon.readings) > before + 10)
     assert "settings loaded again" in daemon.told
-    daemon.until(lambda: daemon.notices.count("READY=1") == 4)
-    assert sum(n.startswith("RELOADING=1\nMONOTONIC_USEC=") for n in daemon.notices) == 3
+    daemon.until(lambda: daemon.notices.count("READY=1") == 5)
+    assert sum(n.startswith("RELOADING=1\nMONOTONIC_USEC=") for n in daemon.notices) == 4
 
     stream.cut()  # another camera
     other = Stream(jpegs(10))
