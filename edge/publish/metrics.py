@@ -23,7 +23,7 @@ BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper ends of the histogram's buckets, seconds: from a network on a workstation to a camera."""
 CLIENT_S = 5.0
 """Seconds that a client may take over a line of its request."""
-_POLL_S = 0.1  # of the server for its end
+_POLL_S = 0.2  # of the server for its end
 
 
 class Metrics:

@@ -337,15 +337,17 @@ def test_a_broker_frozen_and_then_killed(
     publish = publisher(queue_messages=30)
     until(lambda: publish.connected)
     broker.freeze()
-    news(publish, 40)
+    news(publish, WINDOW)
     until(lambda: len(publish._sent) == WINDOW)
+    news(publish, 30)
+    assert publish.dropped == 0
     broker.kill()
     until(lambda: publish.queued == 30)
-    assert publish.dropped == 10
+    assert publish.dropped == WINDOW
     broker.start()
     listener.connect(broker.port)
     until(lambda: len(listener.states()) >= 30)
-    assert listener.sequence() == list(range(11, 41))
+    assert listener.sequence() == list(range(WINDOW + 1, WINDOW + 31))
 
 
 # The end.
