@@ -7,10 +7,10 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 	then $(1) $(PIP) --no-deps mediapipe==0.10.18; fi
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test edge models train convert search limits soak lock clean distclean
+.PHONY: data-given help run doctor test test-picamera2 edge models train convert search limits soak lock clean distclean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: edge models ## read the camera, or the sample where there is none (ARGS=…)
 	@.venv/bin/python -m edge run $(ARGS)
@@ -23,6 +23,9 @@ test: .venv-test/.ready models ## lint, types, tests
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
 	.venv-test/bin/python -m pytest $(ARGS)
+
+test-picamera2: .venv-test/.ready ## the adapter for the Pi's camera against the real picamera2 (root, debootstrap; 2 minutes)
+	tests/cameras/real_picamera2/run.sh $(ARGS)
 
 edge: .venv/.ready ## the small environment of the device
 

@@ -1,0 +1,1 @@
+"""For `import picamera2`: writes raw pictures. Not built for this Python."""
