@@ -23,7 +23,8 @@ _TICK_S = 0.25
 _GAP_S = 0.5
 """While the camera is lost, that is said this often."""
 _HANG_S = 10.0
-"""The longest that an attempt to open or read may take (a name server that does not answer)."""
+"""The longest that an attempt to open or read may take (a name server that does not answer), beside
+two time-outs, after which picamera2 restarts its camera."""
 
 
 class Live:
@@ -107,7 +108,7 @@ class Live:
         """Whether frames come, or attempts to get some go on. Raises what the thread died of."""
         if self._death is not None:
             raise self._death
-        return monotonic() - self._beat_s < _HANG_S
+        return monotonic() - self._beat_s < _HANG_S + 2 * self._timeout_s
 
     def interrupt(self) -> None:
         """End the iteration within a moment; another may follow. For signal handlers."""
@@ -170,7 +171,8 @@ class Live:
                         return
                     if not self._wanted():
                         continue
-                self._put(replace(frame, clock_s=monotonic()))
+                    frame = replace(frame, clock_s=monotonic())
+                self._put(frame)
                 if self._closed.is_set():
                     return
         finally:
@@ -183,7 +185,7 @@ class Live:
         return now >= self._due_s - self._interval_s / 4 or self._closed.is_set()
 
     def _put(self, frame: Frame) -> None:
-        self._seen_s = self._beat_s = frame.clock_s
+        self._seen_s = self._beat_s = monotonic()
         self._given = True
         with self._changed:
             self.dropped += self._newest is not None

@@ -51,7 +51,7 @@ class Script:
                 continue
             time.sleep(step)
             if self.wanted():
-                yield Frame(IMAGE, 0.0, "test://", index)
+                yield Frame(IMAGE, 0.0, "test://", index, clock_s=monotonic())
             index += 1
         raise SourceError("unplugged")
 
@@ -175,7 +175,7 @@ def test_a_hung_thread_is_noticed(
     camera = live(Script([0.01, lambda: release.wait(10)]))
     next(iter(camera))
     assert camera.check()
-    time.sleep(0.7)
+    time.sleep(1.3)
     assert not camera.check()
     release.set()
 
