@@ -7,7 +7,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 	then $(1) $(PIP) --no-deps mediapipe==0.10.18; fi
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test test-picamera2 edge models train convert search limits soak lock clean distclean
+.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits soak lock clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ test: .venv-test/.ready models ## lint, types, tests
 
 test-picamera2: .venv-test/.ready ## the adapter for the Pi's camera against the real picamera2 (root, debootstrap; 2 minutes)
 	tests/cameras/real_picamera2/run.sh $(ARGS)
+
+test-arm64: .venv-test/.ready models build/arm64/3.11/.ready build/arm64/3.13/.ready ## a Pi's Pythons and wheels under qemu: do they read the same?
+	.venv-test/bin/python -m pytest -m arm64 tests/arm64 $(ARGS)
 
 edge: .venv/.ready ## the small environment of the device
 
@@ -68,6 +71,11 @@ data-given:
 	@$(PYTHON) -m venv .venv-train
 	@.venv-train/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge,train]'
 	@$(call MEDIAPIPE,.venv-train/bin/python)
+	@touch $@
+
+build/arm64/%/.ready: tests/arm64/root.sh pyproject.toml constraints.txt
+	@echo 'unpacking arm64 Python $* and its wheels into build/arm64/$* (half a minute) …' >&2
+	@tests/arm64/root.sh $*
 	@touch $@
 
 lock: .venv-test/.ready ## pin today's versions anew (needs uv)

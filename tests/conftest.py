@@ -231,9 +231,14 @@ Command = Callable[..., Result]
 def command(tmp_path: Path, models_dir: Path) -> Command:
     """Runs `python -m edge …` in a folder of its own, as a user would."""
 
-    def run(*arguments: object, module: str = "edge", **options: object) -> Result:
+    def run(
+        *arguments: object,
+        module: str = "edge",
+        python: str | Path = sys.executable,
+        **options: object,
+    ) -> Result:
         environment = {**os.environ, "PYTHONPATH": str(REPO)}
-        line = [sys.executable, "-m", module, *map(str, arguments)]
+        line = [python, "-m", module, *map(str, arguments)]
         given = {"cwd": tmp_path, "env": environment, "stdout": subprocess.PIPE, **options}
         done = subprocess.run(
             line, stderr=subprocess.PIPE, text=True, timeout=120, check=False, **given
