@@ -6,6 +6,8 @@ PIP = -m pip install --quiet --disable-pip-version-check --constraint constraint
 MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ "$$(uname -s)" = Linux ]; \
 	then $(1) $(PIP) --no-deps mediapipe==0.10.18; fi
 
+ARCH ?= aarch64
+
 .DEFAULT_GOAL := help
 .PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits soak lock clean distclean
 
@@ -49,6 +51,27 @@ limits: data-given .venv-train/.ready models ## what keeps the models from readi
 
 soak: edge .venv-test/.ready models ## the daemon for HOURS=1, while camera and broker come and go; benchmarks/results
 	.venv-test/bin/python -m benchmarks.soak --hours $(or $(HOURS),1) --python .venv/bin/python $(ARGS)
+
+.PHONY: bundle bundle-here deploy install uninstall
+install: ## as root, on the device: the service, now and at every boot; again to upgrade
+	@systemd/install.sh
+
+uninstall: ## as root: remove the service and its settings (KEEP=1 leaves these)
+	@systemd/install.sh --uninstall
+
+bundle: edge models ## one archive that installs on a device without internet (ARCH=aarch64)
+	@.venv/bin/python -m convert.pack build/bundle-$(ARCH) --machine $(ARCH) --archive
+
+bundle-here: build/bundle-here/.ready
+
+build/bundle-here/.ready: $(shell find edge models systemd -type f -not -name '*.pyc' -not -name 'sample.*') convert/pack.py constraints.txt pyproject.toml | edge models
+	@.venv/bin/python -m convert.pack build/bundle-here $(addprefix --python=,$(FOR_PYTHON))
+	@touch $@
+
+deploy: ## install on another machine over ssh: PI=user@host (ARCH=aarch64)
+	@test -n "$(PI)" || { echo 'say where to: make deploy PI=user@host' >&2; exit 2; }
+	@$(MAKE) --no-print-directory bundle
+	@systemd/deploy.sh "$(PI)" "$$(ls -t build/fer-edge-*-$(ARCH).tar.gz | head -n 1)"
 
 data-given:
 	@test -n "$(DATA)" || { echo 'say what to train on: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,12 @@ from edge.types import CLASSES
 MANIFEST = "manifest.json"
 FORMAT = 2
 """Version of the manifest's layout."""
-DEFAULT_DIR = Path(__file__).resolve().parent.parent / "models"
-"""Where the checkout keeps its bundle."""
+_CHECKOUT = Path(__file__).resolve().parent.parent
+INSTALLED = not (_CHECKOUT / "pyproject.toml").is_file()
+"""Whether this is a wheel in an environment, and not a checkout."""
+DEFAULT_DIR = (Path(sys.prefix).resolve().parent if INSTALLED else _CHECKOUT) / "models"
+"""The bundle that came with the program: the checkout's, or the one that was installed beside the
+environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class Bundle:
 
     def _remedy(self, name: str) -> str:
         here = self.folder.resolve() == DEFAULT_DIR
+        if here and INSTALLED:
+            return "install fer-edge again"
         if name in self.manifest["networks"]:
             return "run `make models`" + ("" if here else f" and copy {DEFAULT_DIR / name} there")
         if here:
