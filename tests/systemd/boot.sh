@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2016,SC2317  # quoted on purpose; called by trap
 # Boot this machine's own systemd over a throw-away overlay of / and run one program in it.
 #   boot.sh OUT_DIR PROGRAM [ARGUMENT...]        (root; cgroup v1; about 2 s besides the program)
 # The program runs as a oneshot unit after basic.target. It sees this machine's files and may change
@@ -94,6 +95,7 @@ mount -t overlay -o lowerdir="$repo",upperdir="$base"/repo-up,workdir="$base"/re
 mkdir oldroot
 pivot_root . oldroot
 umount -l /oldroot
+mount --make-rshared / # so that credentials, mounted by a child of systemd, are seen by services
 exec env -i container=unshare PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot . \
 	/sbin/init --log-target=console --log-level=warning'
 ) > "$out/boot.log" 2>&1 < /dev/null || true # init powers off by a signal: the status says nothing
