@@ -88,7 +88,7 @@ build() {
 	"$release/venv/bin/python" -P -c 'from edge import Recognizer; Recognizer(model="both")' ||
 		fail 'the models cannot be loaded'
 	chmod -R a+rX "$release"
-	sync  # the disk has all of it before the link says so
+	sync --file-system "$release"  # the disk has all of it before the link says so
 }
 
 # The new version in place of the old one.
@@ -106,7 +106,7 @@ put() {
 	mv -T "$HOME_DIR/current.new" "$HOME_DIR/current"
 	install -m 644 "$1/$UNIT" "$UNITS/.$UNIT.new"
 	mv "$UNITS/.$UNIT.new" "$UNITS/$UNIT"
-	sync
+	sync --file-system "$UNITS"
 	systemctl daemon-reload
 	systemctl reset-failed $UNIT 2> /dev/null || true
 	systemctl restart --no-block $UNIT
