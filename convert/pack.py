@@ -32,6 +32,8 @@ from edge.errors import EdgeError, SetupError
 REPO = Path(__file__).resolve().parent.parent
 PYTHONS = ("3.11", "3.13")
 """Of Raspberry Pi OS Bookworm and Trixie."""
+_PIP = "pip==25.1.1"
+"""What installs it all: run out of its wheel, so that the device needs none. As in Trixie."""
 _OLDEST_GLIBC, _GLIBC = 17, 36
 """Wheels may ask for glibc 2.17 to 2.36; the latter is Bookworm's."""
 _PARTS = (
@@ -53,7 +55,7 @@ def pack(folder: Path, machine: str, pythons: Iterable[str]) -> None:
         new = Path(temporary) / "new"
         wheels = new / "wheels"
         wheels.mkdir(parents=True)
-        build_wheel(wheels)
+        build_wheels(wheels)
         for python in pythons:
             collect(wheels, machine, python)
         copy_models(new / "models")
@@ -63,14 +65,14 @@ def pack(folder: Path, machine: str, pythons: Iterable[str]) -> None:
         new.rename(folder)
 
 
-def build_wheel(folder: Path) -> None:
-    """Our own wheel, of `edge` alone. The sources are copied: setuptools writes beside them."""
+def build_wheels(folder: Path) -> None:
+    """Our own wheel, of `edge` alone, and pip's. setuptools writes beside sources: of a copy."""
     with tempfile.TemporaryDirectory() as temporary:
         for name in ("pyproject.toml", "README.md"):
             shutil.copy2(REPO / name, temporary)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPO / "edge", Path(temporary) / "edge", ignore=ignored)
-        _pip("our own wheel", "wheel", "--no-deps", "--wheel-dir", str(folder), temporary)
+        _pip("our own wheel", "wheel", "--no-deps", f"--wheel-dir={folder}", temporary, _PIP)
 
 
 def collect(folder: Path, machine: str, python: str) -> None:

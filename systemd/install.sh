@@ -38,8 +38,8 @@ main() {
 		--uninstall) uninstall; return ;;
 		*) fail "unknown argument $1; allowed: --uninstall" ;;
 	esac
-	"$PYTHON" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null ||
-		fail "$PYTHON has to be Python 3.11 or newer, with venv: sudo apt install python3-venv"
+	"$PYTHON" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2> /dev/null ||
+		fail "$PYTHON has to be Python 3.11 or newer"
 	[ -d "$here/wheels" ] || pack
 	trap 'undo $?' EXIT
 	trap 'exit 1' INT TERM HUP
@@ -76,8 +76,9 @@ build() {
 	system=
 	"$PYTHON" -c 'import sys; from importlib.util import find_spec; sys.exit(not find_spec("picamera2"))' &&
 		system=--system-site-packages
-	"$PYTHON" -m venv $system "$release/venv" || fail 'no environment could be made'
-	"$release/venv/bin/python" -m pip --isolated --disable-pip-version-check --quiet install \
+	"$PYTHON" -m venv --without-pip $system "$release/venv" || fail 'no environment could be made'
+	set -- "$here"/wheels/pip-*.whl  # run as it is, not installed
+	"$release/venv/bin/python" "$1/pip" --isolated --disable-pip-version-check --quiet install \
 		--no-index --find-links "$here/wheels" --only-binary=:all: \
 		--constraint "$here/constraints.txt" 'fer-edge[edge]' || fail 'the wheels could not be installed'
 	[ -e "$SETTINGS/config.toml" ] || install -m 644 "$here/config.toml" "$SETTINGS/config.toml"
