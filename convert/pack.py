@@ -160,7 +160,7 @@ def _pip(what: str, *arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        lines = [line for line in result.stderr.splitlines() if line.startswith("ERROR")]
+        lines = [line.strip() for line in result.stderr.splitlines() if "ERROR:" in line]
         reason = lines[-1] if lines else f"pip exited with {result.returncode}"
         raise SetupError(f"{what}: cannot be had; is there a network? {reason}")
 
