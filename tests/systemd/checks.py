@@ -9,23 +9,32 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
-REPO = Path(__file__).resolve().parents[2]
+from tests.systemd.device import (
+    REPO,
+    SETTINGS,
+    UNIT,
+    Device,
+    active,
+    drop_in,
+    leftovers,
+    make,
+    run,
+    show,
+    systemctl,
+    until,
+)
+
 OUT = Path("/out")
-UNIT = "fer-edge.service"
-SETTINGS = Path("/etc/fer-edge/config.toml")
 CURRENT = Path("/opt/fer-edge/current")
 
-Check = Callable[["Device"], None]
+Check = Callable[[Device], None]
 CHECKS: dict[str, Check] = {}
 """Name → check, in the order in which they run."""
 measured: dict[str, float] = {}
@@ -37,168 +46,11 @@ def check(function: Check) -> Check:
     return function
 
 
-def systemctl(*arguments: str, timeout: float = 30) -> str:
-    """Its output. Raises where it fails."""
-    done = subprocess.run(
-        ["systemctl", *arguments], capture_output=True, text=True, check=False, timeout=timeout
-    )
-    assert done.returncode == 0, f"systemctl {' '.join(arguments)}: {done.stdout}{done.stderr}"
-    return done.stdout.strip()
-
-
-def show(name: str) -> str:
-    return systemctl("show", "--property", name, "--value", UNIT)
-
-
-def until(done: Callable[[], Any], seconds: float, what: str) -> Any:
-    """What `done` returned, as soon as it is true; that it took longer is a failure."""
-    end = time.monotonic() + seconds
-    while True:
-        result = done()
-        if result:
-            return result
-        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
-        time.sleep(0.02)
-
-
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     begun = time.monotonic()
     yield
     measured[what] = round(time.monotonic() - begun, 2)
-
-
-def active() -> bool:
-    return show("ActiveState") == "active"
-
-
-def make(target: str, *variables: str) -> subprocess.CompletedProcess[str]:
-    return run("make", "--no-print-directory", target, *variables)
-
-
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=REPO, capture_output=True, text=True, check=False, timeout=120
-    )
-
-
-class Journal:
-    """The service's lines, as they come."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        follow = ["journalctl", "--follow", "--unit", UNIT, "--output", "cat", "--lines", "0"]
-        self._process = subprocess.Popen(follow, stdout=subprocess.PIPE, text=True)
-        Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            self.lines.append(line.rstrip())
-
-    def expect(self, seconds: float, *parts: str, after: int | None = None) -> str:
-        """The first line with all `parts` in it, from now, or the line `after`, on."""
-        seen = len(self.lines) if after is None else after
-
-        def found() -> str:
-            nonlocal seen
-            for line in self.lines[seen:]:
-                if all(part in line for part in parts):
-                    return line
-                seen += 1
-            return ""
-
-        return until(found, seconds, f"a line with {' and '.join(parts)}")
-
-
-class Subscriber:
-    """Everything that the broker tells, also what it kept while it was away itself."""
-
-    def __init__(self, port: int) -> None:
-        from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage
-
-        self.messages: list[tuple[str, Any]] = []
-
-        def take(_client: Client, _data: object, message: MQTTMessage) -> None:
-            text = message.payload.decode()
-            self.messages.append(
-                (message.topic, json.loads(text) if text.startswith("{") else text)
-            )
-
-        self._client = Client(CallbackAPIVersion.VERSION2, "subscriber", clean_session=False)
-        self._client.on_message = take
-        self._client.on_connect = lambda *_: self._client.subscribe("fer-edge/#", qos=1)
-        self._client.reconnect_delay_set(1, 1)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-
-    def states(self, since: int = 0) -> list[dict[str, Any]]:
-        return [what for topic, what in self.messages[since:] if topic.endswith("/state")]
-
-    def availability(self) -> str:
-        told = [what for topic, what in self.messages if topic.endswith("/availability")]
-        return told[-1] if told else ""
-
-
-class Broker:
-    """A real mosquitto, which keeps what it has taken even when it is killed."""
-
-    port = 1883
-
-    def __init__(self) -> None:
-        self._folder = Path("/var/tmp/broker")
-        self._folder.mkdir()
-        shutil.chown(self._folder, "mosquitto")
-        (self._folder / "conf").write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-            f"persistence_location {self._folder}/\n"
-            "autosave_interval 1\nautosave_on_changes true\n"
-        )
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            ["/usr/sbin/mosquitto", "-c", str(self._folder / "conf")],
-            stdout=subprocess.DEVNULL,
-            stderr=(OUT / "mosquitto.log").open("a"),
-        )
-        time.sleep(0.3)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-class Device:
-    """What the checks have in their hands."""
-
-    def __init__(self) -> None:
-        from tests.tools.mjpeg import Stream, jpegs
-
-        self.before = leftovers()
-        self.stream = Stream(jpegs())
-        self.broker = Broker()
-        self.mqtt = Subscriber(self.broker.port)
-        self.journal = Journal()
-
-    def settings(self, **tables: str) -> None:
-        """Write the settings file: this camera and this broker, and what is given besides."""
-        text = {
-            "camera": f'source = "{self.stream.url}"',
-            "mqtt": f'host = "127.0.0.1"\nport = {self.broker.port}\nnode = "test"',
-            "output": 'stdout = "frames"\nheartbeat_seconds = 1.0',
-        } | tables
-        SETTINGS.write_text("".join(f"[{table}]\n{keys}\n" for table, keys in text.items()))
-
-    def reads_frames(self, seconds: float = 5) -> None:
-        self.journal.expect(seconds, '"camera": "ok"')
-
-
-def leftovers() -> set[str]:
-    """What an installation could leave behind: all of some folders, and what has our name."""
-    kept = run("find", "/etc", "/opt", "-xdev")
-    named = run("find", "/run", "/var", "/usr/local", "/root", "-xdev", "-name", "*fer-edge*")
-    return {*kept.stdout.splitlines(), *named.stdout.splitlines()}
 
 
 @check
@@ -238,18 +90,18 @@ def ready_with_the_first_frame(device: Device) -> None:
 def readings_flow_over_mqtt(device: Device) -> None:
     until(lambda: len(device.mqtt.states()) >= 2, 5, "two readings over MQTT")
     assert device.mqtt.states()[-1]["label"] == "happy"
-    assert device.mqtt.availability() == "online"
+    assert device.availability() == b"online"
 
 
 @check
 def lost_stream_is_told_and_found_again(device: Device) -> None:
     for fault in ("cut", "stall"):
-        seen = len(device.mqtt.messages)
+        seen = len(device.mqtt.states())
         device.stream.command(fault)
         with timed(f"camera lost, told ({fault})"):
             device.journal.expect(2.5, "edge: camera: lost")  # 2 s, and its way on a busy machine
         until(
-            lambda seen=seen: any(s["camera"] != "ok" for s in device.mqtt.states(seen)),
+            lambda seen=seen: any(s["camera"] != "ok" for s in device.mqtt.states()[seen:]),
             1,
             "camera lost over MQTT",
         )
@@ -262,22 +114,17 @@ def lost_stream_is_told_and_found_again(device: Device) -> None:
 
 @check
 def broker_killed_loses_nothing(device: Device) -> None:
-    until(lambda: device.mqtt.states(), 5, "readings")
-    seen = len(device.mqtt.messages)
-    before = device.mqtt.states()[-1]["sequence"]
+    before = device.mqtt.sequence()[-1]
     device.broker.kill()
-    time.sleep(4)
+    device.line.cut()
+    device.mqtt.drain()
+    time.sleep(3)
     device.broker.start()
-    until(
-        lambda: (
-            {s["sequence"] for s in device.mqtt.states(seen)} >= {*range(before + 1, before + 7)}
-        ),
-        10,
-        "the readings of that time, without holes",
-    )
-    numbers = sorted({state["sequence"] for state in device.mqtt.states(seen)})
-    holes = set(range(before + 1, numbers[-1] + 1)) - set(numbers)
-    assert not holes, f"lost: {sorted(holes)}"
+    device.mqtt.connect(device.broker.port)
+    device.line.open()
+    until(lambda: device.mqtt.sequence()[-1] > before + 5, 10, "readings over MQTT again")
+    heard = set(device.mqtt.sequence())
+    assert heard >= set(range(before, max(heard))), f"only {sorted(heard)}"
     assert show("NRestarts") == "0"
 
 
@@ -315,12 +162,12 @@ def stopped_process_is_restarted(device: Device) -> None:
 def stops_within_a_second(device: Device) -> None:
     systemctl("restart", UNIT)
     device.reads_frames()
-    until(lambda: device.mqtt.availability() == "online", 3, "online")
+    until(lambda: device.availability() == b"online", 3, "online")
     with timed("systemctl stop"):
         systemctl("stop", UNIT)
     assert measured["systemctl stop"] < 1, measured
     assert (show("Result"), show("ExecMainStatus")) == ("success", "0")
-    until(lambda: device.mqtt.availability() == "offline", 1, "offline over MQTT")
+    until(lambda: device.availability() == b"offline", 1, "offline over MQTT")
 
 
 @check
@@ -414,20 +261,6 @@ def uninstall_leaves_nothing(device: Device) -> None:
     assert show("LoadState") == "not-found"
     left = leftovers() - device.before
     assert not left, f"left behind: {sorted(left)}"
-
-
-@contextmanager
-def drop_in(*lines: str) -> Iterator[None]:
-    """Settings of the unit that it has for a while."""
-    folder = Path(f"/run/systemd/system/{UNIT}.d")
-    folder.mkdir(parents=True)
-    (folder / "test.conf").write_text("\n".join(["[Service]", *lines, ""]))
-    systemctl("daemon-reload")
-    try:
-        yield
-    finally:
-        shutil.rmtree(folder)
-        systemctl("daemon-reload")
 
 
 def main(names: list[str]) -> int:
