@@ -19,6 +19,9 @@ UNIT = "fer-edge.service"
 SETTINGS = Path("/etc/fer-edge/config.toml")
 TOPIC = "fer-edge/pi"
 
+measured: dict[str, float] = {}
+"""What → seconds."""
+
 
 def systemctl(*arguments: str, timeout: float = 30) -> str:
     """Its output. Raises where it fails."""
@@ -56,6 +59,13 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=REPO, capture_output=True, text=True, check=False, timeout=120
     )
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    begun = time.monotonic()
+    yield
+    measured[what] = round(time.monotonic() - begun, 2)
 
 
 class Journal:
