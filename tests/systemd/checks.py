@@ -164,6 +164,13 @@ def bad_settings_at_reload_change_nothing(device: Device) -> None:
 
 
 @check
+def stays_small(device: Device) -> None:
+    """By now it has read hundreds of frames, lost a camera and a broker."""
+    measured["memory of the unit, MB"] = round(int(show("MemoryCurrent")) / 1e6)
+    assert measured["memory of the unit, MB"] < 120, "the unit's limit is 200 MB"
+
+
+@check
 def stopped_process_is_restarted(device: Device) -> None:
     with drop_in("WatchdogSec=3"):
         systemctl("restart", UNIT)

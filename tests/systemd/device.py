@@ -20,7 +20,7 @@ SETTINGS = Path("/etc/fer-edge/config.toml")
 TOPIC = "fer-edge/pi"
 
 measured: dict[str, float] = {}
-"""What → seconds."""
+"""What → seconds, if no other unit is named."""
 
 
 def systemctl(*arguments: str, timeout: float = 30) -> str:
