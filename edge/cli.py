@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edge import bundle
 from edge.cameras import Camera, find_camera, is_live, open_camera
 from edge.cameras.live import Live
-from edge.errors import EdgeError, SettingsError, SourceError
+from edge.errors import EdgeError, OutputError, SettingsError, SourceError
 from edge.pipeline import Recognizer, follow, read
 from edge.publish.jsonlines import JsonLines
 from edge.settings import Settings
@@ -49,15 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(error)
         return BAD_SETTINGS
     except EdgeError as error:
+        if isinstance(error, OutputError):
+            _abandon_stdout()
         _tell(error)
         return 1
     except BrokenPipeError:  # `| head` has seen enough
         _abandon_stdout()
         return 0
-    except OSError as error:  # a full disk behind stdout
-        _abandon_stdout()
-        _tell(f"cannot write readings: {error.strerror or error}")
-        return 1
 
 
 def classify(options: argparse.Namespace, loaded: Loaded) -> int:

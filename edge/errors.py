@@ -15,3 +15,7 @@ class SourceError(EdgeError):
 
 class SettingsError(SetupError):
     """A settings file, variable or flag says what is not allowed."""
+
+
+class OutputError(EdgeError):
+    """Readings cannot be written: a full disk behind stdout."""

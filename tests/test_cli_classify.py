@@ -110,21 +110,27 @@ def test_every_mistake_is_one_line_and_the_rest_is_read(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "said", "status"),
     [
-        (["--model", "cnn"], "no model 'cnn'"),
-        (["--models", "nowhere"], "nowhere/manifest.json is missing"),
-        (["--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
-        (["--config", "wrong.toml"], "wrong.toml: mesh.threads = 0"),
+        (["--model", "cnn"], "no model 'cnn'", 1),
+        (["--models", "nowhere"], "nowhere/manifest.json is missing", 1),
+        (["--config", "nowhere.toml"], "nowhere.toml: cannot be read", 78),
+        (["--config", "wrong.toml"], "wrong.toml: mesh.threads = 0", 78),
     ],
 )
 def test_wrong_setup(
-    command: Command, tmp_path: Path, save: Save, small: np.ndarray, arguments: list[str], said: str
+    command: Command,
+    tmp_path: Path,
+    save: Save,
+    small: np.ndarray,
+    arguments: list[str],
+    said: str,
+    status: int,
 ) -> None:
     save(tmp_path / "a.jpg", small)
     (tmp_path / "wrong.toml").write_text("[mesh]\nthreads = 0")
     result = command("classify", *arguments, "a.jpg")
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (status, "")
     (told,) = result.complaints
     assert said in told
 

@@ -78,7 +78,8 @@ class Live:
         while True:
             with self._changed:
                 if self._newest is None and not self._ended and self._death is None:
-                    self._changed.wait(_TICK_S)
+                    late_s = self._seen_s + self._timeout_s - monotonic()
+                    self._changed.wait(late_s if 0 < late_s < _TICK_S else _TICK_S)
                 frame, self._newest = self._newest, None
                 ended, lost = self._ended, self._lost
             if self._interrupted or self._closed.is_set():

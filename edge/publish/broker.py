@@ -67,10 +67,14 @@ def password(settings: MqttSettings) -> str | None:
     if not settings.password_file:
         folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
         path, name = Path(folder) / "mqtt-password", "the credential mqtt-password"
-        if not folder or not path.exists():
+        if not folder:
             return None
     try:
         word = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except FileNotFoundError as error:
+        if not settings.password_file:
+            return None
+        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from None
     except OSError as error:
         raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:  # whose message would quote it

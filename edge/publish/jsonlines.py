@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TextIO
 
+from edge.errors import OutputError
 from edge.publish import Changes, as_dict
 from edge.types import Frame, Gap, Reading
 
@@ -18,10 +19,16 @@ class JsonLines:
         self._changes = changes
 
     def __call__(self, frame: Frame | Gap, reading: Reading) -> None:
-        """Write one line. Raises OSError when the stream takes no more."""
-        if self._changes is None or self._changes.due(frame, reading):
+        """Write one line. Raises OutputError on a full disk, BrokenPipeError past `| head`."""
+        if self._changes is not None and not self._changes.due(frame, reading):
+            return
+        try:
             self._stream.write(json.dumps(as_dict(frame, reading)) + "\n")
             self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write readings: {error.strerror or error}") from None
 
     def check(self) -> bool:
         """No worker, nothing to hang."""
