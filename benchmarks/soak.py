@@ -166,8 +166,10 @@ def findings(soak: Soak, ended_s: float | None) -> dict[str, Any]:
         "messages": len(set(numbers)),
         "messages_missing": len(set(range(min(numbers), max(numbers) + 1)) - set(numbers)),
         "messages_twice": len(numbers) - len(set(numbers)),
-        "lost_told_s": _most(lost),
-        "back_s": _most(back),
+        "lost_told_s": max((s for s in lost if s is not None), default=None),
+        "lost_not_told": lost.count(None),
+        "back_s": max((s for s in back if s is not None), default=None),
+        "not_back": back.count(None),
         "ended_s": ended_s,
         "rss_mb": {"first": table["rss"][0] / 1e6, "most": table["rss"].max() / 1e6},
         "rss_slope_kb_per_hour": float(np.polyfit(hours, table["rss"][settled] / 1e3, 1)[0]),
@@ -186,16 +188,18 @@ def findings(soak: Soak, ended_s: float | None) -> dict[str, Any]:
 def failures(found: dict[str, Any]) -> list[str]:
     """What is not as it has to be; empty when all is well."""
     told = []
-    if found["messages_missing"]:
-        told.append(f"{found['messages_missing']} messages are missing")
+    for key in ("messages_missing", "lost_not_told", "not_back"):
+        if found[key]:
+            told.append(f"{key.replace('_', ' ')}: {found[key]}")
+    if found["ended_s"] is None:
+        told.append("SIGTERM took more than 5 s")
     for key, limit, what in (
         ("lost_told_s", LOST_S, "a lost camera was told after"),
         ("back_s", BACK_S, "readings were back after"),
         ("ended_s", 1.0, "SIGTERM took"),
     ):
-        value = found[key]
-        if value is None or value > limit:
-            told.append(f"{what} {'too long' if value is None else f'{value:.2f} s'}")
+        if (value := found[key]) is not None and value > limit:
+            told.append(f"{what} {value:.2f} s")
     return told
 
 
@@ -238,12 +242,6 @@ def _draw(soak: Soak, path: Path) -> None:
         axis.legend(loc="lower right")
     figure.suptitle("Soak: grey lines are cuts, stalls, broken pictures, broker restarts, reloads")
     figure.savefig(path, dpi=100)
-
-
-def _most(values: list[float | None]) -> float | None:
-    """The largest; None where one is missing, or there are none."""
-    known = [value for value in values if value is not None]
-    return max(known) if known and len(known) == len(values) else None
 
 
 def _shown(value: object) -> str:

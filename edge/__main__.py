@@ -10,6 +10,10 @@ from contextlib import suppress
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
+# A daemon that is starting has nothing to load again yet; a shell's `run` ends with its terminal.
+if sys.argv[1:2] == ["daemon"]:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
 # Between two frames, a second thread of OpenBLAS would spin: a third of a core for nothing.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

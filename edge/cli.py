@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edge import bundle
 from edge.cameras import Camera, find_camera, is_live, open_camera
 from edge.cameras.live import Live
-from edge.errors import EdgeError, OutputError, SettingsError, SourceError
+from edge.errors import EdgeError, OutputError, SettingsError, SetupError, SourceError
 from edge.pipeline import Recognizer, follow, read
 from edge.publish.jsonlines import JsonLines
 from edge.settings import Settings
@@ -122,7 +122,13 @@ def daemon(options: argparse.Namespace, loaded: Loaded) -> int:
     """The same loop as a service: never gives a camera up, tells changes, obeys systemd."""
     from edge.daemon import serve
 
-    return serve(loaded.settings, lambda: _load(options).settings, _tell)
+    try:
+        return serve(loaded.settings, lambda: _load(options).settings, _tell)
+    except SetupError as error:  # nor would it start the next time
+        _tell(error)
+        return BAD_SETTINGS
+    except BrokenPipeError:  # no `| head`: the journal is gone
+        raise OutputError("cannot write readings: nobody reads stdout") from None
 
 
 def settings(options: argparse.Namespace, loaded: Loaded) -> int:
@@ -196,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="TABLE.KEY=VALUE",
-        help="one setting, as in camera.width=320; goes before the file and FER_EDGE_CAMERA_WIDTH",
+        help="one setting, as in camera.width=320; wins over FER_EDGE_CAMERA_WIDTH and the file",
     )
 
     parser = argparse.ArgumentParser(
@@ -251,4 +257,5 @@ def _abandon_stdout() -> None:
 
 
 def _tell(message: object) -> None:
-    print(f"edge: {message}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # a full disk behind stderr: there is nobody left to tell
+        print(f"edge: {message}", file=sys.stderr, flush=True)

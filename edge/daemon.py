@@ -61,12 +61,14 @@ class Service:
 
     def run(self) -> bool:
         """The loop. Whether there are settings to load again; else it is over."""
+        if self._stopping:  # since settings were loaded: by the camera that was then replaced
+            return False
         for frame, reading in follow(self._camera, self._recognise, self._smooth):
             for publisher in self._publishers.values():
                 if publisher is not None:
                     publisher(frame, reading)
             self._note(frame, reading)
-        return self._reloading and not self._stopping
+        return self._reloading and not self._stopping  # else a file has ended
 
     def reload(self, load: Callable[[], Settings]) -> None:
         """Take new settings; where they cannot be had, keep the old ones."""
@@ -146,7 +148,9 @@ class Service:
         try:
             self._publishers |= {name: self._publisher(name, new) for name in names}
         except EdgeError:
-            self._publishers |= {name: self._publisher(name, self._settings) for name in names}
+            for name in names:
+                if self._publishers[name] is None:
+                    self._publishers[name] = self._publisher(name, self._settings)
             raise
 
     def _publisher(self, name: str, settings: Settings) -> Publisher | None:

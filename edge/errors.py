@@ -18,4 +18,4 @@ class SettingsError(SetupError):
 
 
 class OutputError(EdgeError):
-    """Readings cannot be written: a full disk behind stdout."""
+    """Readings cannot get out: a full disk behind stdout, a port in use."""

@@ -45,5 +45,6 @@ class Notifier:
 
     def _send(self, message: str) -> None:
         if self._address:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line, suppress(OSError):
+            kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK  # nobody reading is no reason to wait
+            with suppress(OSError), socket.socket(socket.AF_UNIX, kind) as line:
                 line.sendto(message.encode(), self._address)

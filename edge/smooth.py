@@ -62,9 +62,9 @@ class Smoother:
 
     def lost(self, gap: Gap) -> Reading:
         """What is told while the camera is lost: `unknown`, at once, and for how long already."""
-        age = 0.0 if self._frame_s is None else gap.clock_s - self._frame_s
         self._forget(gap.clock_s)
         held = self._held(gap.clock_s)
+        age = held if self._frame_s is None else gap.clock_s - self._frame_s
         return Reading(UNKNOWN, None, None, None, {}, "camera lost", age, held)
 
     def _follow(self, now: float, probabilities: NDArray[np.float32]) -> None:

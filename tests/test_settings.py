@@ -164,6 +164,20 @@ def test_any_toml_loads_or_is_refused_in_one_line(
             assert field.metadata["check"](getattr(getattr(settings, table), key))
 
 
+def test_a_password_in_the_wrong_place_is_not_told(tmp_path: Path) -> None:
+    assert "hunter2" not in refusal(tmp_path, "[mqtt]\npassword = 'hunter2'")
+
+
+def test_a_mark_of_a_windows_editor_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf[camera]\nwidth = 320\n")
+    assert load(tmp_path / "bom.toml").camera.width == 320
+
+
+def test_a_name_of_many_pages_is_refused(tmp_path: Path) -> None:
+    for key in ("topic", "username"):
+        refusal(tmp_path, f"[mqtt]\n{key} = '{'x' * 70_000}'")
+
+
 def test_the_command_line_goes_before_the_environment_before_the_file(tmp_path: Path) -> None:
     path = written(tmp_path, "[camera]\nwidth = 320\nheight = 240\n[mqtt]\nport = 1\ntls = true")
     environment = {"FER_EDGE_CAMERA_HEIGHT": "480", "FER_EDGE_MQTT_PORT": "2", "HOME": "/root"}

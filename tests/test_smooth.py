@@ -145,6 +145,12 @@ def test_a_lost_camera_never_tells_the_last_face() -> None:
     assert reading.held_s == pytest.approx(59.9)
 
 
+def test_a_camera_that_never_was_is_lost_since_the_start() -> None:
+    smooth = Smoother()
+    ages = [smooth.lost(Gap("camera", "absent", 0.0, 100.0 + t)).age_s for t in (0, 5, 60)]
+    assert ages == [0, 5, 60]
+
+
 STEPS = st.lists(
     st.tuples(
         st.floats(-1, 30),

@@ -37,6 +37,11 @@ def always() -> bool:
     return True
 
 
+def shown(uri: str) -> str:
+    """A URI as it may be told: without user and password."""
+    return re.sub(r"://[^/@\s]*@", "://…@", uri)
+
+
 def is_live(uri: str) -> bool:
     """Whether a URI names a camera or a stream, which go on for ever, rather than a file."""
     return uri == "auto" or uri == "picamera2:" or uri.startswith("v4l2:") or "://" in uri
@@ -80,7 +85,7 @@ def open_camera(
     from edge.cameras.opencv import Files, Video
 
     if uri.startswith("v4l2:"):
-        if not re.fullmatch(r"\d+|/dev/.+", uri[5:]):
+        if not re.fullmatch(r"\d{1,3}|/dev/.+", uri[5:]):
             raise SourceError(f"{uri}: a USB camera is named v4l2:0, or v4l2:/dev/v4l/by-id/…")
         return Video(uri, settings)
     if "://" in uri:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from threading import Condition, Event, Thread
 from time import monotonic
 
-from edge.cameras import Camera, find_camera, is_live, open_camera
+from edge.cameras import Camera, find_camera, is_live, open_camera, shown
 from edge.errors import SourceError
 from edge.settings import CameraSettings
 from edge.types import Frame, Gap
@@ -22,7 +22,7 @@ _TICK_S = 0.25
 """Longest wait before it is looked whether to stop."""
 _GAP_S = 0.5
 """While the camera is lost, that is said this often."""
-_HANG_S = 10.0
+_HANG_S = 20.0
 """The longest that an attempt to open or read may take (a name server that does not answer), beside
 two time-outs, after which picamera2 restarts its camera."""
 
@@ -30,8 +30,8 @@ two time-outs, after which picamera2 restarts its camera."""
 class Live:
     """One source, for as long as it takes.
 
-    A file plays at its own speed, and its end is the end. Each Frame's `clock_s` is
-    `time.monotonic`.
+    A file plays at its own speed, and its end is the end, also where it is broken. Each Frame's
+    `clock_s` is `time.monotonic`.
     """
 
     def __init__(
@@ -73,7 +73,6 @@ class Live:
 
         Raises what the reading thread died of.
         """
-        self._interrupted = False
         told, told_s = None, 0.0
         while True:
             with self._changed:
@@ -83,6 +82,7 @@ class Live:
                 frame, self._newest = self._newest, None
                 ended, lost = self._ended, self._lost
             if self._interrupted or self._closed.is_set():
+                self._interrupted = False  # only now: it may have come before this iteration
                 return
             now = monotonic()
             if frame is not None:
@@ -95,11 +95,13 @@ class Live:
                 return
             else:
                 late_s = now - self._seen_s
-                if lost is None and late_s >= self._timeout_s and is_live(self._uri):
-                    lost = f"no frame in {self._timeout_s:g} s: is it connected?"
+                # A clip may have long frames; a file system that hangs is no long frame.
+                most_s = self._timeout_s if is_live(self._uri) else _HANG_S
+                if lost is None and late_s >= most_s:
+                    lost = f"no frame in {most_s:g} s: is it connected?"
                 if lost is not None and (lost != told or now - told_s >= _GAP_S):
                     told, told_s = lost, now
-                    yield Gap(self._uri, lost, time.time(), now)
+                    yield Gap(shown(self._uri), lost, time.time(), now)
 
     def pace(self, frames_per_second: float) -> None:
         """Give at most so many frames from now on; what comes between is not even decoded."""
@@ -112,7 +114,7 @@ class Live:
         return monotonic() - self._beat_s < _HANG_S + 2 * self._timeout_s
 
     def interrupt(self) -> None:
-        """End the iteration within a moment; another may follow. For signal handlers."""
+        """End the iteration, this or the next, within a moment. For signal handlers."""
         self._interrupted = True
 
     def close(self) -> None:
@@ -129,6 +131,8 @@ class Live:
                     self._read()
                     break
                 except SourceError as error:
+                    if self._given and not is_live(self._uri):
+                        raise  # a clip that is broken will be the next time
                     if not self._patient and not self._given:
                         raise
                     if self._seen_s >= opened_s:  # it worked: start over with short pauses

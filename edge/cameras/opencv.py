@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.cameras import always, is_live
+from edge.cameras import always, is_live, shown
 from edge.cameras.y4m import Y4m
 from edge.errors import SourceError
 from edge.quiet import quiet_stderr
@@ -42,6 +42,7 @@ VIDEOS = (
 )
 _UNREADABLE = "neither a picture nor a video that can be read"
 
+cv2.setLogLevel(0)  # for who imported it before us
 cv2.setNumThreads(1)  # decoding one frame gains nothing from a pool, and a pool costs memory
 
 
@@ -108,10 +109,11 @@ class Video:
 
     def __init__(self, uri: str, settings: CameraSettings | None = None) -> None:
         """Open it. Raises SourceError when that fails. `settings` are asked of a USB camera."""
-        self._uri = uri
+        self._uri = shown(uri)
         self._live = is_live(uri)
         self.wanted = always
-        with quiet_stderr():
+        # A live source has a thread of its own, and the other threads need their stderr.
+        with nullcontext() if self._live else quiet_stderr():
             self._capture = self._open(uri, settings or CameraSettings())
         if not self._capture.isOpened():
             if not self._live:
@@ -119,7 +121,7 @@ class Video:
             hint = "is it plugged in, and are you in group video?"
             if "://" in uri:
                 hint = "is the address right, and does it answer?"
-            raise SourceError(f"{uri}: cannot be opened: {hint}")
+            raise SourceError(f"{self._uri}: cannot be opened: {hint}")
 
     @staticmethod
     def _open(uri: str, settings: CameraSettings) -> cv2.VideoCapture:
@@ -148,7 +150,6 @@ class Video:
         index = 0
         while True:
             start = perf_counter()
-            # A live source is read in a thread of its own: the other threads need their stderr.
             with nullcontext() if self._live else quiet_stderr():
                 there = self._capture.grab()
                 if there and not self.wanted():
@@ -207,9 +208,13 @@ def read_file(path: Path) -> Iterator[Frame]:
     if is_picture(path):
         yield read_picture(path)
         return
-    if path.is_file() and _is_text(path):
+    video: Y4m | Video
+    if path.suffix.lower() == ".y4m":
+        video = Y4m(path)
+    elif path.is_file() and _is_text(path):
         raise SourceError(f"{path}: {_UNREADABLE}")
-    video = Y4m(path) if path.suffix.lower() == ".y4m" else Video(str(path))
+    else:
+        video = Video(str(path))
     try:
         yield from video
     finally:

@@ -39,7 +39,9 @@ class Y4m:
         try:
             self._width, self._height = int(tags["W"]), int(tags["H"])
             self._rate = Fraction(tags["F"].replace(":", "/"))
-            sane = 0 < self._width <= 8192 and 0 < self._height <= 8192 and self._rate > 0
+            sane = (
+                0 < self._width <= 8192 and 0 < self._height <= 8192 and 0.001 <= self._rate <= 1000
+            )
         except (KeyError, ValueError, ZeroDivisionError):
             sane = False
         colour = tags.get("C", "420jpeg")

@@ -7,7 +7,6 @@ LOOKS. It need not catch what it does not expect, nor watch the time: that is do
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from threading import Thread
 from time import monotonic
 from typing import TextIO
 
+from edge.cameras import shown
 from edge.doctor import camera, machine, program, service
 from edge.doctor.check import Case, Check, Look, Verdict, bad, refused
 from edge.errors import EdgeError
@@ -135,4 +135,4 @@ class _Looking:
 
 def _plain(text: str) -> str:
     """One line, and without the password of a stream's address: people show these lines around."""
-    return re.sub(r"://[^/@\s]*@", "://…@", " ".join(text.split()))
+    return shown(" ".join(text.split()))

@@ -11,7 +11,10 @@ from edge.types import Frame, Gap, Reading
 
 
 class JsonLines:
-    """Writes readings to a text stream at once, so that a pipe sees them live."""
+    """Writes readings to a text stream at once, so that a pipe sees them live.
+
+    Unlike others it waits for whoever reads that pipe: the journal always does.
+    """
 
     def __init__(self, stream: TextIO, changes: Changes | None = None) -> None:
         """`changes`: write only what it calls news; None for every reading."""

@@ -14,7 +14,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, MetricsHandler
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from edge.errors import SetupError
+from edge.errors import OutputError, SetupError
 from edge.settings import MetricsSettings
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Reading
 
@@ -32,7 +32,7 @@ class Metrics:
     def __init__(
         self, settings: MetricsSettings, gauges: Callable[[], Mapping[str, float]]
     ) -> None:
-        """Listens at once. Raises SetupError when it may not.
+        """Listens at once. Raises SetupError or OutputError when it may not.
 
         `gauges`: called at each scrape, in another thread; name → value, published with PREFIX. A
         name that ends in `_total` is a counter.
@@ -122,7 +122,8 @@ class _Server(ThreadingMixIn, TCPServer):
 
 
 def _listen(settings: MetricsSettings, registry: CollectorRegistry) -> TCPServer:
-    """A server that listens. Raises SetupError with the setting to change."""
+    """A server that listens. Raises SetupError, for a port in use OutputError, which name the
+    setting to change."""
 
     class Handler(MetricsHandler):
         timeout = CLIENT_S
@@ -139,7 +140,9 @@ def _listen(settings: MetricsSettings, registry: CollectorRegistry) -> TCPServer
         known = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
         name = "port" if known else "address"
         reason = (isinstance(error, OSError) and error.strerror) or error
-        raise SetupError(
+        # A port may be free the next time: systemd then starts the daemon again.
+        kind = OutputError if known else SetupError
+        raise kind(
             f"metrics.{name} = {getattr(settings, name)}: cannot listen there "
             f"({settings.address}:{settings.port}): {reason}"
         ) from None

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import Field, field
 from typing import Any
 
+_LONGEST = 1000
+"""Characters of a text."""
+
 
 def between(default: float, low: float, high: float) -> Any:
     """A number from `low` to `high`, both allowed; an int where `default` is one."""
@@ -25,15 +28,17 @@ def switch(default: bool) -> Any:
 
 def text(default: str = "", words: str = "one line") -> Any:
     """One printable line."""
-    return _allowed(default, words, str.isprintable)
+    return _allowed(default, words, lambda value: value.isprintable() and len(value) <= _LONGEST)
 
 
 def names(default: str = "", words: str = "", *, empty: bool = True, slash: bool = True) -> Any:
     """A part of an MQTT topic: ASCII letters, digits, - and _, and perhaps inner slashes."""
     pattern = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*" if slash else r"[A-Za-z0-9_-]+")
-    return _allowed(
-        default, words, lambda value: bool(pattern.fullmatch(value)) or (empty and not value)
-    )
+
+    def fitting(value: str) -> bool:
+        return len(value) <= _LONGEST and bool(pattern.fullmatch(value))
+
+    return _allowed(default, words, lambda value: fitting(value) or (empty and not value))
 
 
 def fits(entry: Field[Any], value: object) -> bool:

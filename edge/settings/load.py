@@ -51,7 +51,7 @@ def load(
     """
     values: dict[tuple[str, str], Any] = {}
     origins: dict[tuple[str, str], str] = {}
-    if path is None and SYSTEM_FILE.is_file():
+    if path is None and _is_there(SYSTEM_FILE):
         path = SYSTEM_FILE
     if path is not None:
         for place, value in _read(path).items():
@@ -99,9 +99,20 @@ def as_toml(loaded: Loaded) -> str:
     return "\n".join(lines)
 
 
+def _is_there(path: Path) -> bool:
+    """Also what is there but cannot be read, which has to be told."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _read(path: Path) -> dict[tuple[str, str], Any]:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -117,7 +128,8 @@ def _read(path: Path) -> dict[tuple[str, str], Any]:
         if name not in TABLES or not isinstance(table, dict):
             raise SettingsError(f"{path}: unknown table {name!r}; allowed: {', '.join(TABLES)}")
         for key, value in table.items():
-            where = f"{path}: {name}.{_shown(key)} = {value!r}"
+            told = "…" if "password" in key.lower() and key not in TABLES[name] else repr(value)
+            where = f"{path}: {name}.{_shown(key)} = {told}"
             _known(where, name, key)
             values[name, key] = _checked(where, (name, key), value)
     return values

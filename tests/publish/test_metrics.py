@@ -14,7 +14,7 @@ import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from edge.errors import SetupError
+from edge.errors import OutputError, SetupError
 from edge.publish.metrics import Metrics
 from edge.settings import MetricsSettings
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Mesh, Reading
@@ -142,7 +142,7 @@ def test_ipv6(serve: Callable[..., Metrics]) -> None:
 
 def test_a_port_in_use(serve: Callable[..., Metrics]) -> None:
     first = serve()
-    with pytest.raises(SetupError, match=rf"metrics\.port = {first.port}: .*in use") as error:
+    with pytest.raises(OutputError, match=rf"metrics\.port = {first.port}: .*in use") as error:
         serve(port=first.port)
     assert len(str(error.value).splitlines()) == 1
 
