@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from edge.classify import open_classifier
 from edge.mesh import open_mesher
 from edge.settings import MeshSettings
 from edge.smooth import Smoother
+from edge.stopwatch import Stopwatch
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Reading
 
 
@@ -59,22 +59,17 @@ class Recognizer:
             raise ValueError(
                 f"an image is (H, W, 3) uint8 RGB; this one is {image.shape} {image.dtype}"
             )
-        start = perf_counter()
-        mesh = self._mesher(image)
-        meshed = perf_counter()
+        watch = Stopwatch()
+        mesh = self._mesher(image, watch=watch)
         if mesh is None:
-            timings = {"mesh": (meshed - start) * 1e3}
-            return Reading(UNKNOWN, None, None, None, timings, "no face")
+            return Reading(UNKNOWN, None, None, None, watch.laps_ms, "no face")
         feature = self._classifier.features(mesh.landmarks)
-        described = perf_counter()
+        watch.lap("features")
         probabilities = self._classifier.predict(feature)
         best = int(probabilities.argmax())
-        timings = {
-            "mesh": (meshed - start) * 1e3,
-            "features": (described - meshed) * 1e3,
-            "classify": (perf_counter() - described) * 1e3,
-        }
-        return Reading(CLASSES[best], float(probabilities[best]), probabilities, mesh, timings)
+        watch.lap("classify")
+        sure = float(probabilities[best])
+        return Reading(CLASSES[best], sure, probabilities, mesh, watch.laps_ms)
 
     def reset(self) -> None:
         """Forget the face that was tracked: what comes next is another scene."""
@@ -100,4 +95,9 @@ def follow(
         if frame.index == 0:
             recognise.reset()
             smooth.reset()
-        yield frame, smooth(frame, recognise(frame.image))
+        reading = recognise(frame.image)
+        watch = Stopwatch()
+        steady = smooth(frame, reading)
+        watch.lap("smooth")
+        steady.timings_ms.update(watch.laps_ms)
+        yield frame, steady

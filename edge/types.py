@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,8 +73,9 @@ class Reading:
     """(7,) float32 in the order of CLASSES, sum 1; None when no face was found."""
     mesh: Mesh | None
     """The face that was read."""
-    timings_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds that each stage took."""
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    """Milliseconds that each stage took, first come first: "detect" (when the detector was asked),
+    "crop", "mesh" (its network), "features", "classify", "smooth"."""
     reason: str | None = None
     """Why the label is `unknown`: one of REASONS; None when it is not."""
     age_s: float = 0.0

@@ -14,6 +14,7 @@ from edge import CLASSES
 
 Command = Callable[..., Any]
 Save = Callable[[Path, np.ndarray], Path]
+STAGES = ["crop", "mesh", "features", "classify"]
 KEYS = [
     "source",
     "frame",
@@ -67,14 +68,18 @@ def test_classify_schema_and_order(
             assert line["face"] is False
             assert (line["label"], line["reason"]) == ("unknown", "no face")
             assert {line[key] for key in ("confidence", "probabilities", "presence")} == {None}
-            assert list(line["timings_ms"]) == ["capture", "mesh"]
+            assert list(line["timings_ms"]) == ["capture", "detect"]
         else:
             assert (line["face"], line["label"]) == (True, "happy")
             assert tuple(line["probabilities"]) == CLASSES
             assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5)
             assert line["confidence"] == line["probabilities"]["happy"]
             assert 0.5 <= line["presence"] <= 1
-            assert list(line["timings_ms"]) == ["capture", "mesh", "features", "classify"]
+            stages = list(line["timings_ms"])
+            assert stages[0] == "capture"
+            assert [s for s in stages[1:] if s != "detect"] == STAGES
+            # The detector is asked where no face is tracked.
+            assert ("detect" in stages) == (line["frame"] == 0)
 
 
 def test_classify_cropped(command: Command, tmp_path: Path, save: Save, small: np.ndarray) -> None:

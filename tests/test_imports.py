@@ -26,11 +26,12 @@ HEAVY = (
     "paho",
     "prometheus_client",
 )
-COMMON = {"edge.types", "edge.errors", "edge.settings", "edge.quiet"}
+COMMON = {"edge.types", "edge.errors", "edge.settings", "edge.quiet", "edge.stopwatch"}
 ALLOWED = {
     "edge.types": set(),
     "edge.errors": set(),
     "edge.quiet": set(),
+    "edge.stopwatch": set(),
     "edge.settings": {"edge.errors"},
     "edge.arrays": {"edge.errors"},
     "edge.bundle": {"edge.errors", "edge.types"},

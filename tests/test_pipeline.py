@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 
 import cv2
 import numpy as np
 import pytest
 
 from edge import CLASSES, Mesh, Reading, Recognizer
-from edge.pipeline import read
+from edge.pipeline import follow, read
+from edge.smooth import Smoother
 from edge.types import Frame
 
 
@@ -34,7 +36,7 @@ def test_reading_is_as_documented(recognise: Recognizer, portrait: np.ndarray) -
     assert reading.label == CLASSES[best]
     assert type(reading.confidence) is float
     assert reading.confidence == pytest.approx(float(reading.probabilities[best]))
-    assert set(reading.timings_ms) == {"mesh", "features", "classify"}
+    assert set(reading.timings_ms) == {"detect", "crop", "mesh", "features", "classify"}
     assert all(type(ms) is float and ms > 0 for ms in reading.timings_ms.values())
 
 
@@ -58,7 +60,7 @@ def test_no_face(recognise: Recognizer, shape: tuple[int, ...]) -> None:
     assert not reading.face
     assert (reading.label, reading.confidence, reading.probabilities) == ("unknown", None, None)
     assert (reading.mesh, reading.presence) == (None, None)
-    assert set(reading.timings_ms) == {"mesh"}
+    assert set(reading.timings_ms) == {"detect"}
 
 
 @pytest.mark.parametrize(
@@ -173,3 +175,19 @@ def test_cropped_reads_a_small_crop(models_dir: Path, portrait: np.ndarray) -> N
 
 def test_models_dir_may_be_a_string(models_dir: Path, portrait: np.ndarray) -> None:
     assert Recognizer(str(models_dir))(portrait).face
+
+
+def test_every_stage_is_timed_once(models_dir: Path, portrait: np.ndarray) -> None:
+    """The stages of `follow` add up to what it took, and come in the order in which they ran."""
+    frames = [Frame(portrait, i / 10, "a", i, clock_s=i / 10) for i in range(2)]
+    frames.append(Frame(np.full_like(portrait, 128), 0.2, "a", 2, clock_s=0.2))
+    loop = follow(frames, Recognizer(models_dir), Smoother())
+    told = []
+    for _ in frames:
+        start = perf_counter()
+        _, reading = next(loop)
+        passed = (perf_counter() - start) * 1e3
+        assert sum(reading.timings_ms.values()) == pytest.approx(passed, rel=0.1, abs=1)
+        told.append(list(reading.timings_ms))
+    tracked = ["crop", "mesh", "features", "classify", "smooth"]
+    assert told == [["detect", *tracked], tracked, ["crop", "mesh", "detect", "smooth"]]

@@ -11,14 +11,15 @@ from edge.bundle import Bundle
 from edge.errors import SetupError
 from edge.mesh.tracker import DETECTOR_FILE, LANDMARK_FILE, CropMesher, Mesher
 from edge.settings import MeshSettings
+from edge.stopwatch import Stopwatch
 from edge.types import Mesh
 
 
 class FaceMesher(Protocol):
     """Anything that finds a mesh in a picture."""
 
-    def __call__(self, image: NDArray[np.uint8]) -> Mesh | None:
-        """The mesh of one face in `image` (H, W, 3) RGB, or None."""
+    def __call__(self, image: NDArray[np.uint8], *, watch: Stopwatch | None = None) -> Mesh | None:
+        """The mesh of one face in `image` (H, W, 3) RGB, or None. `watch` is told the stages."""
 
     def reset(self) -> None:
         """Forget what was tracked."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge.errors import SetupError
 from edge.interpreter import Network
 from edge.mesh.geometry import Cropper, Roi
+from edge.stopwatch import Stopwatch
 from edge.types import LANDMARKS, Mesh
 
 INPUT = 192
@@ -32,10 +33,13 @@ class Landmarker:
         self._presence = sizes.index(1)
         self._crop = Cropper(INPUT)
 
-    def __call__(self, image: NDArray[np.uint8], roi: Roi) -> Mesh:
+    def __call__(self, image: NDArray[np.uint8], roi: Roi, watch: Stopwatch) -> Mesh:
         """The mesh in `roi` of `image` (H, W, 3) RGB. Its presence says whether to believe it."""
         self._crop(image, roi, self._network.input()[0])
+        watch.lap("crop")
         outputs = self._network.run()
         points = outputs[self._points].reshape(LANDMARKS, 3) / np.float32(INPUT)
         logit = float(outputs[self._presence].ravel()[0])
-        return Mesh(roi.to_frame(points), float(1 / (1 + np.exp(-logit))))
+        mesh = Mesh(roi.to_frame(points), float(1 / (1 + np.exp(-logit))))
+        watch.lap("mesh")
+        return mesh

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge.errors import SetupError
 from edge.settings import MeshSettings
+from edge.stopwatch import Stopwatch
 from edge.types import LANDMARKS, Mesh
 
 
@@ -36,8 +37,14 @@ class MediaPipeMesher:
         )
         self._graph = self._open()
 
-    def __call__(self, image: NDArray[np.uint8]) -> Mesh | None:
+    def __call__(self, image: NDArray[np.uint8], *, watch: Stopwatch | None = None) -> Mesh | None:
         """The mesh of one face in `image` (H, W, 3) RGB, or None."""
+        mesh = self._find(image)
+        if watch:
+            watch.lap("mesh")
+        return mesh
+
+    def _find(self, image: NDArray[np.uint8]) -> Mesh | None:
         faces = self._graph.process(np.ascontiguousarray(image)).multi_face_landmarks
         if not faces:
             return None

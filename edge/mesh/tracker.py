@@ -11,6 +11,7 @@ from edge.mesh.detector import Detector
 from edge.mesh.geometry import Roi
 from edge.mesh.landmarker import Landmarker
 from edge.settings import MeshSettings
+from edge.stopwatch import Stopwatch
 from edge.types import Mesh
 
 DETECTOR_FILE = "face_detection_short_range.tflite"
@@ -34,26 +35,30 @@ class Mesher:
         self._look = Landmarker(landmarker, settings.threads)
         self._roi: Roi | None = None
 
-    def __call__(self, image: NDArray[np.uint8]) -> Mesh | None:
-        """The mesh of the face in `image` (H, W, 3) RGB, or None."""
-        mesh = self._follow(image) or self._find(image)
+    def __call__(self, image: NDArray[np.uint8], *, watch: Stopwatch | None = None) -> Mesh | None:
+        """The mesh of the face in `image` (H, W, 3) RGB, or None. `watch` is told the stages."""
+        watch = watch or Stopwatch()
+        mesh = self._follow(image, watch) or self._find(image, watch)
         self._roi = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
+        if mesh:
+            watch.lap("mesh")
         return mesh
 
     def reset(self) -> None:
         """Forget the face that was tracked: the next frame belongs to another scene."""
         self._roi = None
 
-    def _follow(self, image: NDArray[np.uint8]) -> Mesh | None:
-        return self._believe(self._look(image, self._roi)) if self._roi else None
+    def _follow(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
+        return self._believe(self._look(image, self._roi, watch)) if self._roi else None
 
-    def _find(self, image: NDArray[np.uint8]) -> Mesh | None:
+    def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
         detections = self._detect(image)
+        watch.lap("detect")
         if not detections:
             return None
         if self._settings.select == "largest":
             detections = [max(detections, key=lambda detection: detection.area)]
-        return self._believe(self._look(image, detections[0].roi()))
+        return self._believe(self._look(image, detections[0].roi(), watch))
 
     def _believe(self, mesh: Mesh) -> Mesh | None:
         return mesh if mesh.presence >= self._settings.min_presence else None
@@ -72,12 +77,19 @@ class CropMesher:
         self._look = Landmarker(landmarker, settings.threads)
         self._settings = settings
 
-    def __call__(self, image: NDArray[np.uint8], first: Roi | None = None) -> Mesh:
+    def __call__(
+        self,
+        image: NDArray[np.uint8],
+        first: Roi | None = None,
+        *,
+        watch: Stopwatch | None = None,
+    ) -> Mesh:
         """The mesh of the face that fills `image` (H, W, 3) RGB, or `first` where that is given."""
-        mesh = self._look(image, first or self._first(*image.shape[:2]))
+        watch = watch or Stopwatch()
+        mesh = self._look(image, first or self._first(*image.shape[:2]), watch)
         for look in range(2, self._settings.crop_looks + 1):
             before = mesh
-            mesh = self._look(image, Roi.of_landmarks(before.landmarks))
+            mesh = self._look(image, Roi.of_landmarks(before.landmarks), watch)
             if look > 2 and look == self._settings.crop_looks:
                 mean = (before.landmarks + mesh.landmarks) * np.float32(0.5)
                 mesh = Mesh(mean, mesh.presence)
