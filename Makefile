@@ -9,7 +9,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 ARCH ?= aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits soak lock clean distclean
+.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits soak benchmark benchmark-compare benchmark-targets lock clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,6 +48,16 @@ search: data-given .venv-train/.ready models ## look for a better SVM, or MODEL=
 
 limits: data-given .venv-train/.ready models ## what keeps the models from reading more: build/train/limits
 	.venv-train/bin/python -m train.limits $(DATA) $(ARGS)
+
+benchmark: edge models ## how fast and small it is here: benchmarks/results (ARGS="--minutes 30 …"; 3 minutes)
+	@.venv/bin/python -m benchmarks $(ARGS)
+
+benchmark-compare: edge ## whether two results differ beyond their noise: A=….json B=….json
+	@test -n "$(A)" -a -n "$(B)" || { echo 'say what to compare: make benchmark-compare A=before.json B=after.json' >&2; exit 2; }
+	@.venv/bin/python -m benchmarks.compare $(A) $(B) $(ARGS)
+
+benchmark-targets: edge models ## the same confined like TARGETS="zero2w pi4 pi5", against their budgets
+	@.venv/bin/python -m benchmarks --target $(or $(TARGETS),zero2w pi4 pi5) $(ARGS)
 
 soak: edge .venv-test/.ready models ## the daemon for HOURS=1, while camera and broker come and go; benchmarks/results
 	.venv-test/bin/python -m benchmarks.soak --hours $(or $(HOURS),1) --python .venv/bin/python $(ARGS)

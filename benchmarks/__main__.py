@@ -63,7 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(options: argparse.Namespace, figures: Figures, moments: list[Heat]) -> None:
     """All parts, one after the other."""
     with TemporaryDirectory() as name, tqdm(total=100, unit="%", disable=None) as bar:
-        folder = Path(name)
         shares = {"frames": 30, "starts": 20, "load": 50}
 
         def part(title: str):
@@ -72,7 +71,8 @@ def _measure(options: argparse.Namespace, figures: Figures, moments: list[Heat])
             return lambda done: bar.update(before + round(shares[title] * done) - bar.n)
 
         progress = part("frames")
-        played = stages.scenes(*clips.write(folder), options.frames)
+        face, empty = clips.write(Path(name))
+        played = stages.scenes(face, empty, options.frames)
         stages.measure(
             figures,
             options.models,
@@ -82,9 +82,9 @@ def _measure(options: argparse.Namespace, figures: Figures, moments: list[Heat])
             progress,
             lambda: moments.append(Heat.now("frames")),
         )
-        program.starts(figures, options.models, options.starts, folder, part("starts"))
+        program.starts(figures, options.models, options.starts, face, part("starts"))
         moments.append(Heat.now("starts"))
-        program.load(figures, options.models, options.rates, options.windows, folder, part("load"))
+        program.load(figures, options.models, options.rates, options.windows, face, part("load"))
         moments.append(Heat.now("load"))
         if options.minutes:
             bar.reset(100)

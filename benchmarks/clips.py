@@ -39,11 +39,11 @@ class Endless:
     The header says the rate, and a reader of a file keeps to it.
     """
 
-    def __init__(self, pipe: Path, rate: float, frames: int = FRAMES) -> None:
-        """`pipe`: its name, which has to end with `.y4m`."""
+    def __init__(self, pipe: Path, clip: Path, rate: float) -> None:
+        """`pipe`: its name, which has to end with `.y4m`. `clip`: one that `write` made."""
         os.mkfifo(pipe)
         self.path = pipe
-        self._pictures, self._rate = list(_faces(frames)), rate
+        self._frames, self._rate = clip.read_bytes().partition(b"\n")[2], rate
         self._closed = Event()
         self._thread = Thread(target=self._work, daemon=True)
         self._thread.start()
@@ -63,8 +63,7 @@ class Endless:
             with suppress(BrokenPipeError), self.path.open("wb", buffering=0) as pipe:
                 _write_all(pipe.fileno(), _header(self._rate))
                 while not self._closed.is_set():
-                    for picture in self._pictures:
-                        _write_all(pipe.fileno(), picture)
+                    _write_all(pipe.fileno(), self._frames)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -105,10 +105,10 @@ class Daemon:
 
 
 @contextmanager
-def running(model: str, rate: float, folder: Path) -> Iterator[Daemon]:
+def running(model: str, rate: float, clip: Path) -> Iterator[Daemon]:
     """A daemon, and the camera it reads."""
-    with Endless(folder / "camera.y4m", rate) as camera:
-        daemon = Daemon(model, camera, rate, folder)
+    with Endless(clip.with_name("camera.y4m"), clip, rate) as camera:
+        daemon = Daemon(model, camera, rate, clip.parent)
         try:
             yield daemon
         finally:
@@ -119,7 +119,7 @@ def starts(
     figures: Figures,
     models: Iterable[str],
     rounds: int,
-    folder: Path,
+    clip: Path,
     progress: Callable[[float], None],
 ) -> None:
     """Cold start and memory, the models in turn."""
@@ -128,7 +128,7 @@ def starts(
         figures.yardstick("start")
         for model in models:
             try:
-                with running(model, START_RATE, folder) as daemon:
+                with running(model, START_RATE, clip) as daemon:
                     figures.add(f"start/{model}", daemon.first_reading_s())
                     daemon.read(_SETTLE_S)
                     for name, value in daemon.memory_mb().items():
@@ -143,7 +143,7 @@ def load(
     models: Iterable[str],
     rates: Iterable[float],
     rounds: int,
-    folder: Path,
+    clip: Path,
     progress: Callable[[float], None],
 ) -> None:
     """CPU seconds a second at each rate."""
@@ -151,7 +151,7 @@ def load(
     for done, (model, rate) in enumerate(pairs):
         figures.yardstick("cpu")
         try:
-            with running(model, rate, folder) as daemon:
+            with running(model, rate, clip) as daemon:
                 daemon.first_reading_s()
                 daemon.read(_SETTLE_S)
                 began, frames = time.monotonic(), 0

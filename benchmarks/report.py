@@ -100,12 +100,12 @@ def lines(
             told += ["", f"## Stages: {model}, {threads} thread{'s' * (threads != '1')}", ""]
             told += stages(figures, model, threads)
     told += ["", "## The program", "", *program(figures)]
-    rounds = {
-        part: len(figures.rounds[name])
-        for name in figures.select("yardstick")
-        for part in [name.split("/")[1]]
-    }
-    told += ["", HOW + " Rounds: " + ", ".join(f"{part} {n}" for part, n in rounds.items()) + "."]
+    counts = [
+        f"{what} {max(len(figures.rounds[name]) for name in figures.select(part))}"
+        for part, what in (("time", "frames"), ("start", "starts"), ("cpu", "load"))
+        if figures.select(part)
+    ]
+    told += ["", f"{HOW} Rounds: {', '.join(counts)}."]
     told += ["", "## Heat", "", *(f"- {line}" for line in summary(moments))]
     if figures.notes:
         told += ["", "## Notes", "", *(f"- {note}" for note in figures.notes)]
