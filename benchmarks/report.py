@@ -128,8 +128,8 @@ def picture(figures: Figures) -> str:
         name: [(stage, figures.median(f"{name}/{stage}/p50") or 0.0) for stage in STAGES]
         for _, name in bars
     }
-    longest = max((sum(ms for _, ms in some) for some in parts.values()), default=1.0)
-    scale, height = 560 / longest, 22
+    longest = max((sum(ms for _, ms in some) for some in parts.values()), default=0.0)
+    scale, height = 560 / (longest or 1.0), 22
     drawn = []
     for i, stage in enumerate(STAGES):
         drawn.append(

@@ -97,7 +97,7 @@ def measure(
     progress: Callable[[float], None],
     each_round: Callable[[], None],
 ) -> None:
-    """Rounds over all of it, in an order by chance, for about so many seconds.
+    """Rounds over all of it, in an order by chance, for about so many seconds; one round for 0.
 
     `progress`: told the share that is done, 0 to 1. `each_round`: called after each.
     """
@@ -122,9 +122,10 @@ def measure(
         for recognise in recognisers.values():
             for scene in played:
                 run(recognise, replace(scene, frames=3), sink)  # warms up
+        least = _LEAST_ROUNDS if seconds else 1
         while passes and done < _MOST_ROUNDS:
             left = seconds - (monotonic() - began)
-            if left < 0 and (done >= _LEAST_ROUNDS or seconds <= 1):
+            if left < 0 and done >= least:
                 break
             figures.yardstick("time")
             chance.shuffle(passes)
