@@ -22,8 +22,8 @@ HOW = (
     "percentile is taken within a round. Tracked: the face was in the frame before. Detected: it "
     "has to be searched. Empty: there is none. Capture is that of a 640×480 clip without "
     "compression, not a camera's, and publish one of JSON lines. Cold starts are of a new process "
-    "whose files were read before. The program is the daemon, RSS is its peak, PSS depends on who "
-    "else has the same libraries open."
+    "whose files were read before, load is of one process for each rate. The program is the "
+    "daemon, RSS is its peak, PSS depends on who else has the same libraries open."
 )
 
 
