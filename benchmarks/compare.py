@@ -120,14 +120,14 @@ def _median(figures: dict[str, Any], name: str) -> float:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A result's JSON. Raises SystemExit with one line."""
+    """A result's JSON. Raises ValueError with one line."""
     try:
         result = json.loads(path.read_text())
         if result["kind"] == "benchmark":
             return dict(result)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SystemExit(f"{path}: cannot be read: {error}") from None
-    raise SystemExit(f"{path}: not a benchmark's result")
+        raise ValueError(f"{path}: cannot be read: {error}") from None
+    raise ValueError(f"{path}: not a benchmark's result")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -138,7 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="stages that do not differ, too")
     parser.add_argument("--least", type=float, default=LEAST, help="share (default: %(default)s)")
     options = parser.parse_args(arguments)
-    a, b = load(options.a), load(options.b)
+    try:
+        a, b = load(options.a), load(options.b)
+    except ValueError as error:
+        parser.error(str(error))
     for key in ("machine", "cores", "governor", "python", "ai-edge-litert", "target"):
         one, other = (result["about"].get(key, "none") for result in (a, b))
         if one != other:

@@ -10,6 +10,7 @@ from benchmarks.heat import Heat, summary
 from benchmarks.stages import STAGES, WHOLE
 
 SCENES = ("tracked", "detected", "empty")
+_ORDER = {"svm": 0, "gnn": 1, "both": 2}
 _COLOURS = dict(
     zip(
         STAGES,
@@ -39,10 +40,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def configurations(figures: Figures) -> list[tuple[str, str]]:
     """Model and threads, in the order of both."""
-    found = {tuple(name.split("/")[1:3]) for name in figures.select("time")}
-    models = ("svm", "gnn", "both")
-    order = {model: place for place, model in enumerate(models)}
-    return sorted(found, key=lambda key: (order.get(key[0], len(order)), *key))  # type: ignore
+    found = {(name.split("/")[1], name.split("/")[2]) for name in figures.select("time")}
+    return sorted(found, key=lambda key: (_ORDER.get(key[0], 9), key[0], int(key[1])))
 
 
 def end_to_end(figures: Figures) -> list[str]:

@@ -118,5 +118,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main([str(before), str(after)]) == 1
     assert "1 worse, 0 better, 4 the same" in capsys.readouterr().out
     assert main([str(after), str(before)]) == 0
-    with pytest.raises(SystemExit, match=r"c\.json: not a benchmark's result"):
-        main([str(before), str(broken)])
+    for path, said in ((broken, "not a benchmark's result"), (tmp_path / "d.json", "cannot be")):
+        with pytest.raises(SystemExit) as caught:  # 1 would say that something got worse
+            main([str(before), str(path)])
+        assert caught.value.code == 2
+        assert f"{path.name}: {said}" in capsys.readouterr().err
