@@ -33,8 +33,9 @@ class Landmarker:
         self._presence = sizes.index(1)
         self._crop = Cropper(INPUT)
 
-    def __call__(self, image: NDArray[np.uint8], roi: Roi, watch: Stopwatch) -> Mesh:
+    def __call__(self, image: NDArray[np.uint8], roi: Roi, watch: Stopwatch | None = None) -> Mesh:
         """The mesh in `roi` of `image` (H, W, 3) RGB. Its presence says whether to believe it."""
+        watch = watch or Stopwatch()
         self._crop(image, roi, self._network.input()[0])
         watch.lap("crop")
         outputs = self._network.run()
