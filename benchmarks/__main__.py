@@ -121,7 +121,7 @@ def _write(options: argparse.Namespace, figures: Figures, moments: list[Heat]) -
     result = {
         "kind": "benchmark",
         "about": machine,
-        "options": {k: v if k != "out" else str(v) for k, v in vars(options).items()},
+        "options": {k: v for k, v in vars(options).items() if k != "out"},
         "notes": figures.notes,
         "failures": figures.failures,
         "heat": [asdict(moment) for moment in moments],
