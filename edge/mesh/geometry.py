@@ -10,12 +10,15 @@ MediaPipe finds.
 
 from __future__ import annotations
 
+from ctypes import CDLL
 from dataclasses import dataclass
 from math import atan2, ceil, cos, floor, sin
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
+
+from edge import native
 
 ROI_SCALE = 1.5
 """How much larger than the face's box the ROI is (MediaPipe's RectTransformation)."""
@@ -73,6 +76,8 @@ class Roi:
         return Roi(width / 2, height / 2, max(width, height))
 
 
+_FAR = 1e6
+"""Pixels."""
 _RED_BLUE = np.uint32(0x00FF00FF)
 _BYTE = np.uint32(255)
 _EIGHT = np.uint32(8)
@@ -84,7 +89,8 @@ class Cropper:
     Bilinear, as OpenCV's warpPerspective does it for MediaPipe: pixel (u, v) of the crop is the
     frame at origin + (u, v) * roi.size / size, with no half-pixel shift.
 
-    Fast without OpenCV: an upright ROI is blended by columns, then by rows, without an index a
+    `edge.native` does it in a fifth of the instructions, where that was compiled. Else, and fast
+    for numpy: an upright ROI is blended by columns, then by rows, without an index a
     pixel. For a turned one the part of the picture under it is packed into one uint32 a pixel,
     the four neighbours are gathered for all channels at once, and blended in 32-bit words
     (weights sum to 256, so no 16-bit lane overflows). Operations keep to one type, since numpy
@@ -92,16 +98,24 @@ class Cropper:
     """
 
     def __init__(
-        self, size: int, low: float = 0.0, high: float = 1.0, outside: str = "edge"
+        self,
+        size: int,
+        low: float = 0.0,
+        high: float = 1.0,
+        outside: str = "edge",
+        *,
+        compiled: bool = True,
     ) -> None:
         """Crops of (size, size, 3), scaled to [low, high].
 
         `outside` says what lies beyond the picture: "edge" repeats its border, "black" is zero.
+        `compiled`: by `edge.native` where that was compiled.
         """
         if outside not in ("edge", "black"):
             raise ValueError(f"outside is {outside!r}; allowed: 'edge', 'black'")
         self.size, self._low, self._outside = size, np.float32(low), outside
         self._gain = np.float32((high - low) / (255 * 256))
+        self._library = native.load() if compiled and size <= native.LONGEST else None
         self._ramp = np.arange(size) * (256 / size)
         self._index = np.empty((size, size), np.intp)
         self._planes = np.empty((8, size, size), np.uint32)
@@ -112,6 +126,9 @@ class Cropper:
 
         `out` is (size, size, 3) float32 and contiguous.
         """
+        if self._library and self._fits(image, roi):
+            self._compiled(self._library, image, roi, out)
+            return
         pixels, left, top = self._cover(image, roi)
         ox, oy, ux, uy = roi.axes()
         last_x, last_y = pixels.shape[1] - 2, pixels.shape[0] - 2
@@ -123,6 +140,25 @@ class Cropper:
         self._place(self._planes[0], x, roi.size * ux, -roi.size * uy, last_x)
         self._place(self._planes[1], y, roi.size * uy, roi.size * ux, last_y)
         self._turned(pixels, out)
+
+    @staticmethod
+    def _fits(image: NDArray[np.uint8], roi: Roi) -> bool:
+        """Whether positions in 1/256 pixel, and bytes of the picture, can be counted in 32 bits."""
+        return abs(roi.cx) + abs(roi.cy) + roi.size < _FAR and image.nbytes < 2**30
+
+    def _compiled(
+        self, library: CDLL, image: NDArray[np.uint8], roi: Roi, out: NDArray[np.float32]
+    ) -> None:
+        if image.strides[1:] != (3, 1):
+            image = np.ascontiguousarray(image)
+        height, width = image.shape[:2]
+        ox, oy, ux, uy = roi.axes()
+        scale = 256 * roi.size / self.size
+        library.crop(
+            *(image.ctypes.data, image.strides[0], height, width, self._outside == "black"),
+            *(ox * 256, oy * 256, ux * scale, uy * scale, self.size),
+            *(float(self._gain) * 256, float(self._low), out.ctypes.data),
+        )
 
     def _cover(self, image: NDArray[np.uint8], roi: Roi) -> tuple[NDArray[np.uint8], int, int]:
         """The part of the picture that the ROI can touch, and where its corner lies."""
