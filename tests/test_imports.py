@@ -37,15 +37,17 @@ ALLOWED = {
     "edge.bundle": {"edge.errors", "edge.types"},
     "edge.cameras": COMMON,
     "edge.interpreter": {"edge.errors", "edge.quiet"},
-    "edge.mesh": COMMON | {"edge.bundle", "edge.interpreter"},
+    "edge.mesh": COMMON | {"edge.bundle", "edge.interpreter", "edge.native"},
     # The eye corners by which a face is levelled are the mesh's.
     "edge.features": COMMON | {"edge.mesh"},
-    "edge.classify": COMMON | {"edge.arrays", "edge.bundle", "edge.features", "edge.interpreter"},
+    "edge.classify": COMMON
+    | {"edge.arrays", "edge.bundle", "edge.features", "edge.interpreter", "edge.native"},
     "edge.publish": COMMON,
     "edge.smooth": COMMON,
     "edge.pace": COMMON,
     "edge.notify": set(),
     "edge.host": set(),
+    "edge.native": set(),
 }
 """Room → other rooms that it may import. Who is not named here may import all of them."""
 

@@ -27,6 +27,27 @@ CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """One thing to count."""
+
+    cpu: str
+    """As qemu names it."""
+    runtime: str
+    """A key of SITES."""
+    model: str
+    """A classifier of the bundle."""
+    kernels: str = "compiled"
+    """compiled, or numpy where there was no compiler."""
+
+    def __str__(self) -> str:
+        return f"{self.cpu} {self.runtime} {self.model} {self.kernels}"
+
+    def arguments(self, scenes: Path, out: Path) -> list[str]:
+        """The guest's command line."""
+        return [str(GUEST), str(scenes), self.runtime, self.model, self.kernels, str(out)]
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """What the guest did."""
 
@@ -36,30 +57,29 @@ class Count:
     """Scene, label and landmarks of every frame."""
 
 
-def here(runtime: str, model: str, scenes: Path, out: Path) -> list[dict[str, Any]]:
+def here(case: Case, scenes: Path, work: Path) -> list[dict[str, Any]]:
     """What this machine reads."""
-    arguments = [str(scenes), runtime.replace("-", "_") + ".interpreter", model, str(out)]
-    command = [sys.executable, str(GUEST), *arguments]
+    out = work / f"here {case}.json"
+    command = [sys.executable, *case.arguments(scenes, out)]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(REPO)})
     told: list[dict[str, Any]] = json.loads(out.read_text())
     return told
 
 
-def counted(cpu: str, runtime: str, model: str, scenes: Path, work: Path) -> Count:
-    """What an emulated `cpu` does."""
-    log, out = work / f"{cpu}-{runtime}-{model}.log", work / f"{cpu}-{runtime}-{model}.json"
-    path = f"{REPO}:{SITES[runtime]}:{ROOT / 'site'}"
+def counted(case: Case, scenes: Path, work: Path) -> Count:
+    """What an emulated processor does."""
+    log, out = work / f"{case}.log", work / f"{case}.json"
+    path = f"{REPO}:{SITES[case.runtime]}:{ROOT / 'site'}"
     guest = {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    guest |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    guest |= {"OPENBLAS_NUM_THREADS": "1"}
     qemu = BUILD / "qemu"
     # Addresses are the same in every run, so that alignment is, and with it the count.
-    command = ["setarch", platform.machine(), "-R", str(qemu / "qemu-aarch64"), "-cpu", cpu]
+    command = ["setarch", platform.machine(), "-R", str(qemu / "qemu-aarch64"), "-cpu", case.cpu]
     command += ["-d", "plugin", "-D", str(log), "-plugin", str(qemu / "libcount.so")]
     command += ["-L", str(ROOT), "-seed", "1"]
     for name, value in guest.items():
         command += ["-E", f"{name}={value}"]
-    command += [str(ROOT / "usr/bin/python3.11"), str(GUEST), str(scenes)]
-    command += [runtime.replace("-", "_") + ".interpreter", model, str(out)]
+    command += [str(ROOT / "usr/bin/python3.11"), *case.arguments(scenes, out)]
     subprocess.run(command, check=True)
     return Count(stages(log.read_text()), json.loads(out.read_text()))
 

@@ -1,4 +1,4 @@
-"""What is counted: guest.py SCENES.npz RUNTIME MODEL OUT.json, under the counting qemu.
+"""What is counted: guest.py SCENES.npz RUNTIME MODEL KERNELS OUT.json, under the counting qemu.
 
 An unused system call tells the counter where a stage begins and ends. Elsewhere it does nothing,
 so the same script gives this machine's readings, to compare with.
@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from edge import Frame, Reading, Recognizer, interpreter
+from edge import Frame, Reading, Recognizer, interpreter, native
 from edge.smooth import Smoother
 
 MARK = 4242
 """A system call that no kernel has."""
 END = -100
 """The mark after a scene; -1 - i begins scene i."""
-WARM, COUNTED = 3, 5
+WARM, COUNTED = 2, 3
 """Frames of each scene that are read first, and those that count."""
 STAGES = ("whole", "crop", "mesh network", "detector network", "geometry", "features")
 STAGES += ("classifier", "smoothing")
@@ -77,9 +77,13 @@ class _Marked:
         return self._call(image)
 
 
-def main(scenes: Path, runtime: str, model: str, out: Path) -> None:
-    """Read every scene twice: as a whole, then stage by stage."""
-    interpreter.RUNTIMES = (runtime,)
+def main(scenes: Path, runtime: str, model: str, kernels: str, out: Path) -> None:
+    """Read every scene twice: as a whole, then stage by stage. `kernels`: compiled or numpy."""
+    interpreter.RUNTIMES = (runtime.replace("-", "_") + ".interpreter",)
+    if kernels == "numpy":
+        native.load = lambda: None  # type: ignore[assignment]
+    elif native.load() is None:
+        raise SystemExit("the compiled kernels cannot be loaded")
     pictures = dict(np.load(scenes))
     nothing = marked(NOTHING, lambda: None)
     nested = marked(NESTED, nothing)
@@ -112,4 +116,4 @@ def main(scenes: Path, runtime: str, model: str, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4], Path(sys.argv[5]))

@@ -22,9 +22,7 @@ def frame(portrait: np.ndarray, index: int) -> np.ndarray:
     angle = 0.05 + 0.02 * index
     x, y = WIDTH / 2 + 3 * index, HEIGHT / 2 - 2 * index
     a, b = SCALE * cos(angle), SCALE * sin(angle)
-    pose = np.array(
-        [[a, -b, x - a * FACE[0] + b * FACE[1]], [b, a, y - b * FACE[0] - a * FACE[1]]]
-    )
+    pose = np.array([[a, -b, x - a * FACE[0] + b * FACE[1]], [b, a, y - b * FACE[0] - a * FACE[1]]])
     return cv2.warpAffine(portrait, pose, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
 
 

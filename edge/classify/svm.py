@@ -90,6 +90,9 @@ class SupportVectorMachine:
         self._library = native.load() if compiled else None
         if self._library:  # it takes whole blocks: the last is filled up with vectors of no weight
             fill = -count % native.TOGETHER
+            # Late components are small: summed first, they are not rounded away.
+            self._projection = np.ascontiguousarray(self._projection[::-1])
+            vectors = vectors[:, ::-1]
             blocks = np.pad(vectors, ((0, fill), (0, 0))).reshape(-1, native.TOGETHER, components)
             vectors = blocks.transpose(0, 2, 1)
             weights = np.pad(weights, ((0, 0), (0, fill)))

@@ -10,6 +10,7 @@
 
 #define VERSION 1
 #define LONGEST 512 /* side of a crop, pixels */
+#define RUN 32      /* components that are summed up before they join the others */
 #define TOGETHER 32 /* support vectors whose sums are in registers at once */
 
 int version(void) { return VERSION; }
@@ -145,7 +146,8 @@ static inline float exponential(float x) {
     return (p * r * r + r + 1.0f) * power.real;
 }
 
-/* Scalar products of TOGETHER vectors with the point. Apart, so that all sums stay in registers. */
+/* Adds the scalar products of TOGETHER vectors with the point. Apart, so that all sums stay in
+ * registers. */
 static __attribute__((noinline)) void products(const float *vectors, int32_t components,
                                                const float *point, float *out) {
     float sum[TOGETHER] = {0};
@@ -153,7 +155,7 @@ static __attribute__((noinline)) void products(const float *vectors, int32_t com
         for (int32_t i = 0; i < TOGETHER; i++)
             sum[i] += vectors[i] * point[j];
     for (int32_t i = 0; i < TOGETHER; i++)
-        out[i] = sum[i];
+        out[i] += sum[i];
 }
 
 /* exp(vector . point - shift) of every support vector, into `kernel`; returns the shift, nought
@@ -164,13 +166,21 @@ float kernel(const float *vectors, int32_t blocks, int32_t components, const flo
     float largest = safe, most[TOGETHER] = {0};
     for (int32_t block = 0; block < blocks; block++) {
         float *sums = kernel + block * TOGETHER;
-        products(vectors + (int64_t)block * components * TOGETHER, components, point, sums);
+        for (int32_t i = 0; i < TOGETHER; i++)
+            sums[i] = 0;
+        for (int32_t j = 0; j < components; j += RUN) { /* sums of sums round less */
+            const int32_t run = components - j < RUN ? components - j : RUN;
+            products(vectors, run, point + j, sums);
+            vectors += run * TOGETHER;
+        }
         for (int32_t i = 0; i < TOGETHER; i++)
             most[i] = sums[i] > most[i] ? sums[i] : most[i];
     }
     for (int32_t i = 0; i < TOGETHER; i++)
         largest = most[i] > largest ? most[i] : largest;
+    /* From the largest down, so that it comes out as `safe` to the last digit. */
+    const float down = largest > safe ? largest : 0, up = largest > safe ? safe : 0;
     for (int32_t i = 0; i < blocks * TOGETHER; i++)
-        kernel[i] = exponential(kernel[i] - largest + safe); /* in this order: no rounding at the top */
+        kernel[i] = exponential(kernel[i] - down + up);
     return largest - safe;
 }
