@@ -55,7 +55,7 @@ def pack(folder: Path, machine: str, pythons: Iterable[str]) -> None:
         new = Path(temporary) / "new"
         wheels = new / "wheels"
         wheels.mkdir(parents=True)
-        build_wheels(wheels)
+        build_wheels(wheels, machine)
         for python in pythons:
             collect(wheels, machine, python)
         copy_models(new / "models")
@@ -65,13 +65,20 @@ def pack(folder: Path, machine: str, pythons: Iterable[str]) -> None:
         new.rename(folder)
 
 
-def build_wheels(folder: Path) -> None:
-    """Our own wheel, of `edge` alone, and pip's. setuptools writes beside sources: of a copy."""
+def build_wheels(folder: Path, machine: str) -> None:
+    """Our own wheel, of `edge` alone, and pip's. setuptools writes beside sources: of a copy.
+
+    The kernels for `machine` come with it where there is a compiler; `build.sh` says if not.
+    """
+    subprocess.run([REPO / "edge/native/build.sh", machine], check=False)
     with tempfile.TemporaryDirectory() as temporary:
         for name in ("pyproject.toml", "README.md"):
             shutil.copy2(REPO / name, temporary)
-        ignored = shutil.ignore_patterns("__pycache__")
+        ignored = shutil.ignore_patterns("__pycache__", "*.so")
         shutil.copytree(REPO / "edge", Path(temporary) / "edge", ignore=ignored)
+        kernels = REPO / f"edge/native/kernels-{machine}.so"
+        if kernels.is_file():
+            shutil.copy2(kernels, Path(temporary) / "edge/native")
         _pip("our own wheel", "wheel", "--no-deps", f"--wheel-dir={folder}", temporary, _PIP)
 
 

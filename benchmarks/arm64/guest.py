@@ -83,7 +83,7 @@ def main(scenes: Path, runtime: str, model: str, kernels: str, out: Path) -> Non
     if kernels == "numpy":
         native.load = lambda: None  # type: ignore[assignment]
     elif native.load() is None:
-        raise SystemExit("the compiled kernels cannot be loaded")
+        raise SystemExit("no kernels for this machine: see edge/native/build.sh")
     pictures = dict(np.load(scenes))
     nothing = marked(NOTHING, lambda: None)
     nested = marked(NESTED, nothing)

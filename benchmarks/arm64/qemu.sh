@@ -1,6 +1,6 @@
 #!/bin/sh
 # qemu.sh → build/arm64/qemu: qemu-user for aarch64 from Debian's source, with the counting plugin.
-# Debian's own qemu is built without plugins. About five minutes on two cores.
+# Debian's own qemu is built without plugins. About six minutes on two cores.
 set -eu
 cd "$(dirname "$0")/../.."
 here=$PWD/benchmarks/arm64
@@ -9,7 +9,8 @@ release=trixie
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
 need=
-for tool in gcc:gcc make:make pkg-config:pkg-config xz:xz-utils; do
+for tool in gcc:gcc make:make pkg-config:pkg-config xz:xz-utils \
+	aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu; do
 	command -v "${tool%%:*}" >/dev/null || need="$need ${tool#*:}"
 done
 pkg-config --exists glib-2.0 2>/dev/null || need="$need libglib2.0-dev"
