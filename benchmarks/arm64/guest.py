@@ -42,9 +42,9 @@ def marked(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, with a mark before and after it."""
     begin = 2 * TAGS.index(stage)
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: Any, **named: Any) -> Any:
         _call(MARK, begin)
-        result = function(*arguments)
+        result = function(*arguments, **named)
         _call(MARK, begin + 1)
         return result
 
@@ -73,8 +73,8 @@ class _Marked:
     def __init__(self, mesher: Any) -> None:
         self._call, self.reset = marked("geometry", mesher), mesher.reset
 
-    def __call__(self, image: Any) -> Any:
-        return self._call(image)
+    def __call__(self, image: Any, **named: Any) -> Any:
+        return self._call(image, **named)
 
 
 def main(scenes: Path, runtime: str, model: str, kernels: str, out: Path) -> None:
