@@ -13,6 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+# As `python -m edge` sets it: a test's own process and those it starts have to round alike.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 import cv2
 import hypothesis
 import numpy as np
