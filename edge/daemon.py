@@ -61,14 +61,15 @@ class Service:
 
     def run(self) -> bool:
         """The loop. Whether there are settings to load again; else it is over."""
-        if self._stopping:  # since settings were loaded: by the camera that was then replaced
-            return False
+        # A signal may have come while settings were loaded, for a camera that was then replaced.
+        if self._stopping or self._reloading:
+            return not self._stopping
         for frame, reading in follow(self._camera, self._recognise, self._smooth):
             for publisher in self._publishers.values():
                 if publisher is not None:
                     publisher(frame, reading)
             self._note(frame, reading)
-        return self._reloading and not self._stopping  # else a file has ended
+        return self._reloading and not self._stopping
 
     def reload(self, load: Callable[[], Settings]) -> None:
         """Take new settings; where they cannot be had, keep the old ones."""
