@@ -87,7 +87,9 @@ def test_install_wants_root() -> None:
     if os.geteuid() == 0:
         if shutil.which("runuser") is None:
             pytest.skip("cannot become another user")
-        done = run("runuser", "-u", "nobody", "--", "sh", "-s", input=_installer())
+        # From the root folder: the checkout may lie in one that only root can enter.
+        line = ["runuser", "-u", "nobody", "--", "sh", "-s"]
+        done = run(*line, input=_installer(), cwd="/")
     else:
         done = run("sh", "-s", input=_installer())
     assert done.returncode == 1
