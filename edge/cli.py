@@ -17,7 +17,6 @@ from edge.cameras.live import Live
 from edge.errors import EdgeError, OutputError, SettingsError, SetupError, SourceError
 from edge.pipeline import Recognizer, follow, read
 from edge.publish.jsonlines import JsonLines
-from edge.settings import Settings
 from edge.settings.load import SYSTEM_FILE, Loaded, as_toml, load
 from edge.smooth import Smoother
 
@@ -72,7 +71,7 @@ def classify(options: argparse.Namespace, loaded: Loaded) -> int:
         except SourceError as error:
             failures += 1
             _tell(error)
-    recognise = _recognizer(loaded.settings, cropped=options.cropped)
+    recognise = Recognizer.of(loaded.settings, cropped=options.cropped)
     publish = JsonLines(sys.stdout)
     draw = _annotator(options) if options.annotate else None
     whole = [Path(os.path.abspath(file)) for file in files]  # noqa: PTH100  links stay
@@ -103,7 +102,7 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
         _tell(error)
 
     settings = loaded.settings
-    recognise = _recognizer(settings)
+    recognise = Recognizer.of(settings)
     smooth = Smoother(settings.smooth)
     publish = JsonLines(sys.stdout)
     source = _source(settings.camera.source)
@@ -154,11 +153,6 @@ def _load(options: argparse.Namespace) -> Loaded:
     }
     flags = [f"{name}={value}" for name, value in short.items() if value is not None]
     return load(options.config, [*options.set, *flags])
-
-
-def _recognizer(settings: Settings, *, cropped: bool = False) -> Recognizer:
-    chosen = settings.classify
-    return Recognizer(chosen.bundle or None, chosen.model, cropped=cropped, mesh=settings.mesh)
 
 
 def _annotator(options: argparse.Namespace) -> Annotator:

@@ -53,7 +53,7 @@ class Service:
         self._health = Health()
         self._stopping = self._reloading = False
         self._settings = settings
-        self._recognise = _recognizer(settings)
+        self._recognise = Recognizer.of(settings)
         self._smooth = Smoother(settings.smooth)
         self._publishers = {name: self._publisher(name, settings) for name in _PUBLISHERS}
         self._pace = Pace(settings.pace, settings.camera.frames_per_second)
@@ -128,7 +128,7 @@ class Service:
         def changed(*tables: str) -> bool:
             return any(getattr(new, table) != getattr(self._settings, table) for table in tables)
 
-        recognise = _recognizer(new) if changed("classify", "mesh") else self._recognise
+        recognise = Recognizer.of(new) if changed("classify", "mesh") else self._recognise
         self._republish([name for name, tables in _PUBLISHERS.items() if changed(*tables)], new)
         self._recognise = recognise
         if changed("smooth"):
@@ -248,8 +248,3 @@ class Health:
             "cpu_seconds_per_second": self.cpu,
             "throttled": float(self.throttled),
         }
-
-
-def _recognizer(settings: Settings) -> Recognizer:
-    chosen = settings.classify
-    return Recognizer(chosen.bundle or None, chosen.model, mesh=settings.mesh)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge.bundle import Bundle
 from edge.classify import open_classifier
 from edge.mesh import open_mesher
-from edge.settings import MeshSettings
+from edge.settings import MeshSettings, Settings
 from edge.smooth import Smoother
 from edge.stopwatch import Stopwatch
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Reading
@@ -45,6 +45,12 @@ class Recognizer:
         self._mesher = open_mesher(
             bundle, mesh or MeshSettings(), tracking=tracking, cropped=cropped
         )
+
+    @classmethod
+    def of(cls, settings: Settings, *, cropped: bool = False) -> Recognizer:
+        """The one that the settings ask for."""
+        chosen = settings.classify
+        return cls(chosen.bundle or None, chosen.model, cropped=cropped, mesh=settings.mesh)
 
     def __call__(self, image: NDArray[np.uint8]) -> Reading:
         """Read the expression of the face in `image` (H, W, 3) uint8 RGB.
