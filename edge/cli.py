@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge import bundle
+from edge import bundle, host
 from edge.cameras import Camera, find_camera, is_live, open_camera
 from edge.cameras.live import Live
 from edge.errors import EdgeError, OutputError, SettingsError, SetupError, SourceError
 from edge.pipeline import Recognizer, follow, read
+from edge.publish import Publisher
 from edge.publish.jsonlines import JsonLines
 from edge.settings.load import SYSTEM_FILE, Loaded, as_toml, load
 from edge.smooth import Smoother
@@ -104,17 +105,26 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     settings = loaded.settings
     recognise = Recognizer.of(settings)
     smooth = Smoother(settings.smooth)
-    publish = JsonLines(sys.stdout)
-    source = _source(settings.camera.source)
-    camera: Camera | Live
-    if is_live(source):
-        camera = Live(replace(settings.camera, source=source), patient=False)
-    else:
-        camera = open_camera(source, settings.camera, tell)
-    with closing(camera):
-        for frame, reading in follow(camera, recognise, smooth):
-            publish(frame, reading)
-    return 1 if failures else 0
+    publishers: list[Publisher] = [JsonLines(sys.stdout)]
+    page = settings.page.port > 0
+    source = _source(settings.camera.source, again=page)
+    if page:
+        from edge.publish.page import Page
+
+        publishers.append(Page(settings.page, _machine))
+    while True:
+        camera: Camera | Live
+        if is_live(source) or page:  # to be looked at, a clip plays at its own speed
+            chosen = replace(settings.camera, source=source)
+            camera = Live(chosen, patient=False, on_error=tell)
+        else:
+            camera = open_camera(source, settings.camera, tell)
+        with closing(camera):
+            for frame, reading in follow(camera, recognise, smooth):
+                for publish in publishers:
+                    publish(frame, reading)
+        if not page or is_live(source):
+            return 1 if failures else 0
 
 
 def daemon(options: argparse.Namespace, loaded: Loaded) -> int:
@@ -150,7 +160,13 @@ def _load(options: argparse.Namespace) -> Loaded:
         "classify.model": options.model,
         "classify.bundle": options.models,
         "camera.source": getattr(options, "source", None),
+        "page.picture": getattr(options, "page_picture", None),
     }
+    if getattr(options, "page", None) is not None:
+        address, colon, port = options.page.rpartition(":")
+        if not (colon and address and port):
+            raise SettingsError(f"--page {options.page}: allowed is ADDRESS:PORT")
+        short |= {"page.address": address.strip("[]"), "page.port": port}
     flags = [f"{name}={value}" for name, value in short.items() if value is not None]
     return load(options.config, [*options.set, *flags])
 
@@ -162,7 +178,16 @@ def _annotator(options: argparse.Namespace) -> Annotator:
     return Annotator(options.annotate, tessellation(bundle.DEFAULT_DIR / CONNECTIONS_FILE))
 
 
-def _source(source: str) -> str:
+def _machine() -> dict[str, float | None]:
+    """What the page shows of it."""
+    return {
+        "temperature_celsius": host.temperature(),
+        "throttled": float(host.throttled()),
+    }
+
+
+def _source(source: str, *, again: bool = False) -> str:
+    """URI of what `run` reads. `again`: files are played over and over."""
     if source not in ("auto", "camera", "sample"):
         return source
     if source != "sample":
@@ -177,7 +202,8 @@ def _source(source: str) -> str:
     sample = bundle.DEFAULT_DIR / SAMPLE  # like the edges, no part of a bundle
     if not sample.is_file():
         raise SourceError(f"no camera found, and {sample} is missing: run `make models`")
-    _tell(f"no camera found: playing {sample} once" if source == "auto" else f"playing {sample}")
+    often = "until Ctrl-C" if again else "once"
+    _tell(("no camera found: " if source == "auto" else "") + f"playing {sample} {often}")
     return str(sample)
 
 
@@ -197,6 +223,20 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="TABLE.KEY=VALUE",
         help="one setting, as in camera.width=320; wins over FER_EDGE_CAMERA_WIDTH and the file",
+    )
+
+    shown = argparse.ArgumentParser(add_help=False)
+    shown.add_argument(
+        "--page",
+        metavar="ADDRESS:PORT",
+        help="serve a live page for aiming the camera there, as in 127.0.0.1:8080; with another "
+        "address than this machine's own, give it a token (page.token_file)",
+    )
+    shown.add_argument(
+        "--page-picture",
+        action="store_const",
+        const="true",
+        help="show the camera's picture on that page, too",
     )
 
     parser = argparse.ArgumentParser(
@@ -222,7 +262,7 @@ def _parser() -> argparse.ArgumentParser:
         "--annotate", type=Path, metavar="DIR", help="write pictures with the reading drawn in"
     )
 
-    loop = commands.add_parser("run", parents=[common], help="read a camera until stopped")
+    loop = commands.add_parser("run", parents=[common, shown], help="read a camera until stopped")
     loop.set_defaults(command=run, refuse=loop.error)
     loop.add_argument(
         "--source",
@@ -231,12 +271,14 @@ def _parser() -> argparse.ArgumentParser:
         "v4l2:0, http://…, rtsp://…, a video, or a folder (default: auto)",
     )
 
-    service = commands.add_parser("daemon", parents=[common], help="the same as a service")
+    service = commands.add_parser("daemon", parents=[common, shown], help="the same as a service")
     service.set_defaults(command=daemon, refuse=service.error)
     service.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a file")
 
-    shown = commands.add_parser("settings", parents=[common], help="print the effective settings")
-    shown.set_defaults(command=settings, refuse=shown.error)
+    print_them = commands.add_parser(
+        "settings", parents=[common], help="print the effective settings"
+    )
+    print_them.set_defaults(command=settings, refuse=print_them.error)
 
     look = commands.add_parser("doctor", parents=[common], help="say what is missing or wrong")
     look.set_defaults(command=doctor, refuse=look.error)

@@ -164,6 +164,10 @@ class Service:
             from edge.publish.metrics import Metrics
 
             return Metrics(settings.metrics, self._gauges)
+        if name == "page" and settings.page.port:
+            from edge.publish.page import Page
+
+            return Page(settings.page, lambda: {**self._gauges(), "slow": self._pace.why})
         if name == "stdout" and settings.output.stdout != "none":
             every = settings.output.stdout == "frames"
             return JsonLines(
@@ -181,7 +185,12 @@ class Service:
         return known
 
 
-_PUBLISHERS = {"stdout": ("output",), "mqtt": ("mqtt", "output"), "metrics": ("metrics",)}
+_PUBLISHERS = {
+    "stdout": ("output",),
+    "mqtt": ("mqtt", "output"),
+    "metrics": ("metrics",),
+    "page": ("page",),
+}
 """Name → the tables of settings that it is made from."""
 
 

@@ -83,6 +83,10 @@ build() {
 		--constraint "$here/constraints.txt" 'fer-edge[edge]' || fail 'the wheels could not be installed'
 	[ -e "$SETTINGS/config.toml" ] || install -m 644 "$here/config.toml" "$SETTINGS/config.toml"
 	[ -e "$SETTINGS/mqtt-password" ] || install -m 600 /dev/null "$SETTINGS/mqtt-password"
+	[ -e "$SETTINGS/page-token" ] || (
+		umask 077
+		"$PYTHON" -c 'import secrets; print(secrets.token_urlsafe(12))' > "$SETTINGS/page-token"
+	)
 	# Reads the settings, and loads every network and classifier that they name.
 	"$release/venv/bin/python" -P -m edge settings > /dev/null ||
 		fail "this version does not take $SETTINGS/config.toml"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import ssl
-from pathlib import Path
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.errors import SettingsError
+from edge.publish.secret import secret
 from edge.settings import MqttSettings
 
 CONNECT_S = 3.0
@@ -63,24 +62,9 @@ def host_name() -> str:
 
 def password(settings: MqttSettings) -> str | None:
     """What the password file or systemd's credential says; None for no password."""
-    path, name = Path(settings.password_file), "mqtt.password_file"
-    if not settings.password_file:
-        folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-        path, name = Path(folder) / "mqtt-password", "the credential mqtt-password"
-        if not folder:
-            return None
-    try:
-        word = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except FileNotFoundError as error:
-        if not settings.password_file:
-            return None
-        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from None
-    except OSError as error:
-        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:  # whose message would quote it
-        raise SettingsError(f"{name}: {path} is not UTF-8") from None
+    word, name = secret("mqtt.password_file", settings.password_file, "mqtt-password")
     if len(word.encode()) > 65535:
-        raise SettingsError(f"{name}: {path} is longer than a password can be (65535 bytes)")
+        raise SettingsError(f"{name} is longer than a password can be (65535 bytes)")
     if word and not settings.username:
         raise SettingsError(f"mqtt.username is empty, but {name} has a password: name the user")
     return word or None

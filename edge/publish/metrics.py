@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 import sys
 import threading
 import time
@@ -14,7 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, MetricsHandler
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from edge.errors import OutputError, SetupError
+from edge.publish.sockets import listening
 from edge.settings import MetricsSettings
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Reading
 
@@ -112,7 +110,6 @@ class Metrics:
 
 class _Server(ThreadingMixIn, TCPServer):
     daemon_threads = True
-    allow_reuse_address = True  # after a restart the old connections still fade
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that left or dawdled is no news."""
@@ -122,27 +119,12 @@ class _Server(ThreadingMixIn, TCPServer):
 
 
 def _listen(settings: MetricsSettings, registry: CollectorRegistry) -> TCPServer:
-    """A server that listens. Raises SetupError, for a port in use OutputError, which name the
-    setting to change."""
-
     class Handler(MetricsHandler):
         timeout = CLIENT_S
 
     Handler.registry = registry
-    try:
-        found = socket.getaddrinfo(
-            settings.address, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, place = found[0]
-        server = type("Server", (_Server,), {"address_family": family})  # read when it is made
-        return server(place, Handler)  # type: ignore[no-any-return]
-    except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
-        known = isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EACCES)
-        name = "port" if known else "address"
-        reason = (isinstance(error, OSError) and error.strerror) or error
-        # A port may be free the next time: systemd then starts the daemon again.
-        kind = OutputError if known else SetupError
-        raise kind(
-            f"metrics.{name} = {getattr(settings, name)}: cannot listen there "
-            f"({settings.address}:{settings.port}): {reason}"
-        ) from None
+    listener = listening("metrics", settings.address, settings.port)
+    server = _Server(listener.getsockname(), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    return server

@@ -129,6 +129,21 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PageSettings:
+    """The live page for aiming the camera."""
+
+    port: int = between(0, 0, 65535)
+    """TCP port; 0 for none."""
+    address: str = text("127.0.0.1", "an address of this machine")
+    """Address to listen on; only this machine's own by default, all others need a token."""
+    token_file: str = text("", "a file, or '' for the credential page-token")
+    """File with what a viewer has to know; empty for systemd's credential `page-token`, which is
+    asked for beyond this machine only."""
+    picture: bool = switch(False)
+    """Whether the camera's picture is shown, too. The page says so in red."""
+
+
+@dataclass(frozen=True, slots=True)
 class PaceSettings:
     """When to read fewer frames."""
 
@@ -160,5 +175,7 @@ class Settings:
     """Table `[mqtt]`."""
     metrics: MetricsSettings = MetricsSettings()
     """Table `[metrics]`."""
+    page: PageSettings = PageSettings()
+    """Table `[page]`."""
     pace: PaceSettings = PaceSettings()
     """Table `[pace]`."""
