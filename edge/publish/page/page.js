@@ -17,6 +17,7 @@ const OPEN = [[168, 6, 197, 195, 5, 4, 1], [98, 97, 2, 326, 327]]; // bridge and
 const SHADES = ['--accent', '--sad', '--fear', '--happy', '--surprised', '--disgusted', '--neutral'];
 
 const at = (id) => document.getElementById(id);
+const signed = (number) => String(number).replace('-', '−');
 const seconds = () => performance.now() / 1000;
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 let colours;
@@ -96,12 +97,12 @@ function drawFace(pen, points, unit, scale) {
     far = Math.max(far, points[i]);
   }
   const breadth = Math.abs(points[3 * 454] - points[3 * 234]) * unit;
-  const size = Math.max(breadth / 130, 0.9 * scale);
+  const size = Math.max(breadth / 85, 1.5 * scale);
   pen.fillStyle = colours('--dot');
   for (let i = 0; i < points.length; i += 3) {
     const close = (far - points[i + 2]) / (far - near || 1); // 0 far, 1 near
-    const side = size * (0.6 + 0.8 * close);
-    pen.globalAlpha = 0.3 + 0.7 * close;
+    const side = size * (0.7 + 0.6 * close);
+    pen.globalAlpha = 0.35 + 0.65 * close;
     pen.fillRect(points[i] * unit - side / 2, points[i + 1] * unit - side / 2, side, side);
   }
   pen.globalAlpha = 1;
@@ -261,7 +262,7 @@ function showAim(aim) {
     line.className = aim.advice.length ? '' : 'well';
   });
   const parts = [];
-  if (aim.width != null) parts.push(`face ${aim.width} px wide`, `turned ${aim.yaw}°, nod ${aim.pitch}°, tilt ${aim.roll}°`);
+  if (aim.width != null) parts.push(`face ${aim.width} px wide`, `turned ${signed(aim.yaw)}°, nod ${signed(aim.pitch)}°, tilt ${signed(aim.roll)}°`);
   if (aim.light != null) parts.push(`light ${aim.light} of 255`);
   text('figures', parts.join(' · '));
 }
