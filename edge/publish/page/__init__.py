@@ -91,11 +91,11 @@ class Page:
         self._error: BaseException | None = None
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
+        _tell(f"http://{_name(listener)}:{self.port}/" + "?token=…" * bool(self._token))
         self._thread = threading.Thread(
             target=self._run, args=(listener,), name="page", daemon=True
         )
         self._thread.start()
-        _tell(f"http://{_name(listener)}:{self.port}/" + "?token=…" * bool(self._token))
 
     def __call__(self, frame: Frame | Gap, reading: Reading) -> None:
         """Show the reading, if somebody looks. Never waits for them."""
@@ -110,7 +110,8 @@ class Page:
             self._due_s = max(self._due_s + INTERVAL_S, now)
             waiting, self._newest = self._newest, (frame, reading)
         if waiting is None:
-            self._loop.call_soon_threadsafe(self._show)
+            with suppress(RuntimeError):  # it has died: `check` will say so
+                self._loop.call_soon_threadsafe(self._show)
 
     def check(self) -> bool:
         """Whether the page's thread goes round. Raises what it died of."""
