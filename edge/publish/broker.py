@@ -64,7 +64,7 @@ def password(settings: MqttSettings) -> str | None:
     """What the password file or systemd's credential says; None for no password."""
     word, name = secret("mqtt.password_file", settings.password_file, "mqtt-password")
     if len(word.encode()) > 65535:
-        raise SettingsError(f"{name} is longer than a password can be (65535 bytes)")
+        raise SettingsError(f"{name}: longer than a password can be (65535 bytes)")
     if word and not settings.username:
         raise SettingsError(f"mqtt.username is empty, but {name} has a password: name the user")
     return word or None

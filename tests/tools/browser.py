@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -23,6 +24,16 @@ _FLAGS = (
     "--disable-default-apps", "--disable-extensions", "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
 )  # fmt: skip
+# It reads commands from descriptor 3, and answers on 4.
+_LAUNCH = """
+import os, sys
+from fcntl import F_DUPFD, fcntl
+ends = [fcntl(int(end), F_DUPFD, 10) for end in sys.argv[1:3]]
+for end, wanted in zip(ends, (3, 4)):
+    os.dup2(end, wanted)
+    os.close(end)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -33,9 +44,9 @@ class Browser:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
-        flags = " ".join((*_FLAGS, f"--user-data-dir={self._profile.name}"))
+        launch = [sys.executable, "-c", _LAUNCH, str(theirs_in), str(theirs_out)]
         self._process = subprocess.Popen(
-            ["sh", "-c", f"exec {PROGRAM} {flags} about:blank 3<&{theirs_in} 4>&{theirs_out}"],
+            [*launch, PROGRAM, *_FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"],
             pass_fds=(theirs_in, theirs_out),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -174,6 +185,10 @@ class Tab:
             elif event["method"] == "Runtime.consoleAPICalled" and told["type"] != "log":
                 found.append(f"{told['type']}: {told['args']}")
         return found
+
+    def front(self) -> None:
+        """Before all others: Chromium does not animate what nobody sees."""
+        self.ask("Page.bringToFront")
 
     def close(self) -> None:
         """Shut it."""

@@ -246,7 +246,7 @@ class Page:
                 with self._lock:
                     rate, self._frames = self._frames / passed, 0
                 self._known_s = now
-            self._known = {"frames_per_second": rate, **self._status()}
+            self._known = {**self._status(), "frames_per_second": rate}
         return self._known
 
 

@@ -26,11 +26,12 @@ let bars = [];
 let past = []; // {time, label, sure}, oldest first
 let told = null; // the last message
 let toldAt = 0;
+let size = [4, 3]; // of the frame
 let goal = null; // landmarks of the last message, and those that are drawn
 let shown = null;
 let picture = null;
 let drawnAt = 0;
-let pastAt = 0;
+let pastAt = -1;
 let paused = false;
 let mirrored = true;
 let stages = {};
@@ -67,7 +68,7 @@ function decode(code) {
 function drawMesh() {
   const [pen, width, height, scale] = fit(at('mesh'));
   pen.clearRect(0, 0, width, height);
-  const [w, h] = told?.size ?? [4, 3];
+  const [w, h] = size;
   const unit = Math.min(width / w, height / h);
   const left = (width - w * unit) / 2;
   const top = (height - h * unit) / 2;
@@ -219,7 +220,7 @@ function showStages(now) {
   for (const [name, ms] of Object.entries(now)) {
     stages[name] = name in stages ? 0.8 * stages[name] + 0.2 * ms : ms;
   }
-  const known = Object.entries(stages).filter(([, ms]) => ms > 0.005);
+  const known = Object.entries(stages).filter(([name, ms]) => ms > 0.005 && name !== 'capture');
   if (at('stages').childElementCount !== known.length) {
     const made = (tag) => known.map(() => document.createElement(tag));
     at('stages').replaceChildren(...made('li'));
@@ -234,7 +235,9 @@ function showStages(now) {
     at('stack').children[i].style.background = colour;
     at('stack').children[i].style.flexGrow = String(ms);
   });
-  text('total', `${known.reduce((sum, [, ms]) => sum + ms, 0).toFixed(1)} ms`);
+  const sum = known.reduce((before, [, ms]) => before + ms, 0);
+  const wait = 'capture' in stages ? `, after ${stages.capture.toFixed(1)} ms for it to come` : '';
+  text('total', `${sum.toFixed(1)} ms${wait}`);
 }
 
 function showDevice(status, camera, from) {
@@ -284,15 +287,16 @@ function announce(message) {
 // ---- the line to the device
 
 function show(message) {
-  told = message;
   toldAt = seconds();
   linked(true);
   if (paused) return;
+  told = message;
   const last = past[past.length - 1];
   if (!last || last.label !== message.label || toldAt - last.time >= 0.25) {
     past.push({ time: toldAt, label: message.label, sure: message.confidence });
   }
-  if (message.size) at('mesh').style.aspectRatio = `${message.size[0]} / ${message.size[1]}`;
+  size = message.size ?? size;
+  at('mesh').style.aspectRatio = size.join(' / ');
   showMesh(message.mesh);
   showPicture(message.picture);
   text('label', message.label);
@@ -330,6 +334,17 @@ function watchLine() {
 function lost() {
   linked(false);
   text('state', source.readyState === EventSource.OPEN ? 'no news' : 'connection lost');
+  if (told) { // never a reading that is not true any more
+    const last = told.label;
+    told = null;
+    goal = shown = null;
+    text('label', 'unknown');
+    at('label').style.color = 'var(--faint)';
+    text('sure', `no connection; it was ${last}`);
+    showBars(null);
+    showAim({ advice: ['no connection to the device'] });
+    drawMesh();
+  }
   text('age', toldAt ? `for ${Math.round(seconds() - toldAt)} s` : '');
 }
 

@@ -1,0 +1,385 @@
+"""The page as a person has it: a real Chromium, a real daemon, the sample clip over and over.
+
+What is seen is kept in build/page.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.publish.test_page import free_port
+from tests.tools.browser import PROGRAM, Browser, Tab
+from tests.tools.mjpeg import Stream, jpegs
+
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None, reason="no chromium (apt install chromium): the page was not looked at"
+)
+SEEN = Path(__file__).resolve().parents[2] / "build" / "page"
+CONTRAST = """(() => {
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+      .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (one) => {
+    const colour = getComputedStyle(one).backgroundColor;
+    return colour === 'rgba(0, 0, 0, 0)' ? ground(one.parentElement) : colour;
+  };
+  return [...document.querySelectorAll('h1, h2, p, li, dt, dd, button, span, b')]
+    .filter((one) => one.checkVisibility() && one.id !== 'news' && one.textContent.trim())
+    .map((one) => {
+      const [a, b] = [light(getComputedStyle(one).color), light(ground(one))];
+      return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.textContent];
+    }).sort((a, b) => a[0] - b[0])[0];
+})()"""
+"""WCAG's contrast of the text that has least."""
+
+
+class Program:
+    """A daemon with a page, at one port for all its lives."""
+
+    def __init__(self, root: Path, folder: Path, source: str, *arguments: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self._line = [sys.executable, "-m", "edge", "daemon", "--source", source]
+        self._line += ["--page", f"127.0.0.1:{self.port}", *arguments]
+        self._options = {"cwd": folder, "env": {**os.environ, "PYTHONPATH": str(root)}}
+        self.start()
+
+    def start(self) -> None:
+        """Begin a life; back when the page is served."""
+        self._process = subprocess.Popen(
+            self._line,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            **self._options,
+        )
+        assert self._process.stderr is not None
+        line = self._process.stderr.readline()
+        assert line.startswith("edge: page: http://"), line
+
+    def end(self) -> None:
+        """SIGTERM, which has to be obeyed within a second."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            assert self._process.wait(timeout=2) == 0
+
+    def kill(self) -> None:
+        """At once."""
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def stream(models_dir: Path) -> Iterator[Stream]:
+    stream = Stream(jpegs())
+    yield stream
+    stream.cut()
+
+
+@pytest.fixture(scope="module")
+def launch(
+    models_dir: Path, stream: Stream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Program]]:
+    begun: list[Program] = []
+
+    def begin(*arguments: str, source: str = "") -> Program:
+        folder = tmp_path_factory.mktemp("daemon")
+        begun.append(Program(models_dir.parent, folder, source or stream.url, *arguments))
+        return begun[-1]
+
+    yield begin
+    for program in begun:
+        program.kill()
+
+
+@pytest.fixture(scope="module")
+def program(launch: Callable[..., Program]) -> Program:
+    return launch()
+
+
+@pytest.fixture
+def look(browser: Browser, program: Program) -> Iterator[Callable[..., Tab]]:
+    """Opens a tab, and waits until it is live."""
+    tabs: list[Tab] = []
+
+    def open_tab(url: str = program.url, *size: int, **media: str) -> Tab:
+        tabs.append(browser.tab(url, *size, **media))
+        live(tabs[-1])
+        return tabs[-1]
+
+    yield open_tab
+    for tab in tabs:
+        tab.close()
+
+
+def live(tab: Tab) -> None:
+    tab.until("document.readyState == 'complete' && Boolean(document.getElementById('state'))")
+    tab.until("document.getElementById('state').textContent == 'live'")
+    tab.until("document.querySelectorAll('[role=meter]').length == 7")
+
+
+def text(tab: Tab, name: str) -> str:
+    return str(tab.run(f"document.getElementById('{name}').innerText"))
+
+
+def drawing(tab: Tab, name: str = "mesh") -> str:
+    return str(tab.run(f"document.getElementById('{name}').toDataURL()"))
+
+
+def face(tab: Tab) -> tuple[float, float, int]:
+    """Left and right end of what is drawn in the colour of "happy", 0 to 1, and its pixels."""
+    left, right, count = tab.run(
+        """(() => {
+          const canvas = document.getElementById('mesh');
+          const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+          let [x0, x1, n] = [canvas.width, 0, 0];
+          for (let i = 0; i < data.length; i += 4) {
+            if (data[i + 3] > 200 && data[i] - data[i + 2] > 100) {
+              const x = i / 4 % canvas.width;
+              [x0, x1, n] = [Math.min(x0, x), Math.max(x1, x), n + 1];
+            }
+          }
+          return [x0 / canvas.width, x1 / canvas.width, n];
+        })()"""
+    )
+    return float(left), float(right), int(count)
+
+
+def changes(tab: Tab, look_at: Callable[[Tab], object], seconds: float = 10) -> bool:
+    before, end = look_at(tab), time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        if look_at(tab) != before:
+            return True
+    return False
+
+
+def bars(tab: Tab) -> list[int]:
+    found = tab.run(
+        "[...document.querySelectorAll('[role=meter]')].map(m => m.getAttribute('aria-valuenow'))"
+    )
+    return [int(value) for value in found]
+
+
+def test_it_lives(look: Callable[..., Tab], stream: Stream) -> None:
+    tab = look()
+    tab.until("document.getElementById('label').textContent == 'happy'")
+    assert changes(tab, drawing)
+    assert changes(tab, bars)
+    assert changes(tab, lambda tab: drawing(tab, "past"))
+    assert sum(bars(tab)) == pytest.approx(100, abs=4)
+    # The face fills the part of the canvas where the camera saw it.
+    left, right, count = face(tab)
+    width = int(text(tab, "figures").split()[1]) / 640
+    assert count > 500
+    assert right - left == pytest.approx(width, abs=0.06)
+    assert "% sure, for" in text(tab, "sure")
+    tab.until("document.getElementById('rate').textContent.includes('a second')")
+    assert float(text(tab, "rate").split()[0]) == pytest.approx(15, abs=5)
+    assert text(tab, "camera") == f"ok: {stream.url}"
+    assert text(tab, "broker") == "none"
+    for stage in ("crop", "mesh", "classify"):
+        assert f"{stage} " in text(tab, "stages")
+    assert "for it to come" in text(tab, "total")
+    tab.run("scrollTo(0, 0)")
+    time.sleep(2)
+    tab.picture(SEEN / "light.png")
+    assert tab.complaints() == []
+
+
+def test_dark(look: Callable[..., Tab]) -> None:
+    tab = look(prefers_color_scheme="dark")
+    tab.until("document.getElementById('rate').textContent.includes('a second')")
+    assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(14, 19, 24)"
+    tab.picture(SEEN / "dark.png")
+    assert tab.complaints() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast(look: Callable[..., Tab], scheme: str) -> None:
+    tab = look(prefers_color_scheme=scheme)
+    least, words = tab.run(CONTRAST)
+    assert least >= 4.5, words
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_on_a_phone(look: Callable[..., Tab], program: Program, width: int) -> None:
+    tab = look(program.url, width, 844)
+    assert tab.run("document.documentElement.scrollWidth") <= width
+    assert tab.run(
+        "[...document.querySelectorAll('button')].filter(b => b.checkVisibility())"
+        ".every(b => b.clientHeight >= 42)"
+    )
+    assert tab.run("parseFloat(getComputedStyle(document.getElementById('label')).fontSize)") >= 48
+    tab.picture(SEEN / f"phone-{width}.png")
+    assert tab.complaints() == []
+
+
+def test_the_label_is_large(look: Callable[..., Tab], program: Program) -> None:
+    """Two metres from a 96 dpi screen, 70 px letters stand half a degree high."""
+    tab = look(program.url, 1280, 900)
+    assert tab.run("parseFloat(getComputedStyle(document.getElementById('label')).fontSize)") >= 90
+
+
+def test_by_keyboard(look: Callable[..., Tab]) -> None:
+    tab = look()
+    for name in ("mirror", "pause"):
+        tab.key("Tab", 9)
+        assert tab.run("document.activeElement.id") == name
+        assert tab.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    pressed = "document.getElementById('pause').getAttribute('aria-pressed')"
+    assert tab.run(pressed) == "false"
+    tab.key(" ", 32, " ")
+    assert tab.run(pressed) == "true"
+    tab.until("document.getElementById('state').textContent == 'paused'")
+    time.sleep(0.5)  # the last movement ends
+    assert not changes(tab, drawing, 1)
+    tab.key(" ", 32, " ")
+    assert changes(tab, drawing)
+
+
+def test_the_mirror_mirrors(look: Callable[..., Tab]) -> None:
+    tab = look()
+    tab.run("document.getElementById('pause').click()")
+    time.sleep(0.5)
+    left, right, _ = face(tab)
+    for expected in ((1 - right, 1 - left), (left, right)):
+        tab.run("document.getElementById('mirror').click()")
+        assert face(tab)[:2] == pytest.approx(expected, abs=0.01)
+    assert abs(left + right - 1) > 0.02  # or there would be nothing to see
+
+
+def test_what_a_screen_reader_finds(look: Callable[..., Tab]) -> None:
+    tab = look()
+    tab.ask("Accessibility.enable")
+    nodes = tab.ask("Accessibility.getFullAXTree")["nodes"]
+    found: dict[str, list[str]] = {}
+    for node in nodes:
+        if not node.get("ignored"):
+            role, name = (node.get(key, {}).get("value", "") for key in ("role", "name"))
+            found.setdefault(str(role), []).append(str(name))
+    names = ["angry", "disgusted", "fear", "happy", "neutral", "sad", "surprised"]
+    assert found["meter"] == names
+    for role in ("image", "button", "heading", "region"):
+        assert all(found[role]), (role, found[role])
+    assert len(found["image"]) == 2
+    assert found["main"] == [""]
+    assert tab.run("document.documentElement.lang") == "en"
+    assert tab.run("document.querySelectorAll('h1').length") == 1
+    identifiers = "[...document.querySelectorAll('[id]')].map(one => one.id)"
+    assert len(set(tab.run(identifiers))) == len(tab.run(identifiers))
+    # What is read aloud by itself does not chatter.
+    heard = "document.getElementById('news').textContent"
+    tab.until(f"{heard}.includes('happy')")
+    quiet = tab.run(heard)
+    assert not changes(tab, lambda tab: tab.run(heard) != quiet, 2)
+    living = "[...document.querySelectorAll('[aria-live], [role=status]')].map(one => one.id)"
+    assert sorted(tab.run(living)) == ["news", "state"]
+
+
+def test_reduced_motion(look: Callable[..., Tab]) -> None:
+    tab = look(prefers_reduced_motion="reduce")
+    assert tab.run("getComputedStyle(document.querySelector('#bars u')).transitionDuration") == "0s"
+    seen = {drawing(tab)}
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        seen.add(drawing(tab))
+        time.sleep(0.05)
+    assert 2 <= len(seen) <= 8
+
+
+def test_two_viewers(look: Callable[..., Tab]) -> None:
+    one, other = look(), look()
+    for tab in (one, other):
+        assert changes(tab, bars)
+        tab.front()
+        assert changes(tab, drawing)
+    assert one.complaints() == other.complaints() == []
+
+
+def test_a_daemon_that_starts_again(
+    look: Callable[..., Tab], launch: Callable[..., Program]
+) -> None:
+    program = launch()
+    tab = look(program.url)
+    program.end()
+    tab.until("document.getElementById('state').textContent == 'connection lost'", 5)
+    tab.until("parseInt(document.getElementById('age').textContent.slice(4)) >= 3")
+    assert text(tab, "label") == "unknown"
+    tab.picture(SEEN / "lost.png")
+    program.start()
+    live(tab)
+    assert changes(tab, drawing)
+    ours = [one for one in tab.complaints() if "Failed to load resource" not in one]
+    assert ours == []  # Chromium itself tells that nobody answered
+    program.end()
+
+
+def test_a_camera_that_is_lost(look: Callable[..., Tab], launch: Callable[..., Program]) -> None:
+    camera = Stream(jpegs(30))
+    tab = look(launch(source=camera.url).url)
+    camera.cut()
+    tab.until("document.getElementById('camera').textContent.startsWith('lost: ')")
+    assert "camera lost" in text(tab, "advice")
+    assert text(tab, "label") == "unknown"
+    camera.start()
+    tab.until("document.getElementById('camera').textContent.startsWith('ok: ')")
+    tab.until("document.getElementById('label').textContent == 'happy'")
+    camera.cut()
+
+
+def test_the_picture_is_shown_in_red_only_if_asked_for(
+    look: Callable[..., Tab], launch: Callable[..., Program]
+) -> None:
+    tab = look()
+    assert tab.run("document.getElementById('picture').hidden")
+    assert "no picture" in text(tab, "footing")
+    shown = look(launch("--page-picture").url)
+    shown.until("!document.getElementById('picture').hidden")
+    assert shown.run("getComputedStyle(document.getElementById('picture')).color") == (
+        "rgb(179, 25, 31)"
+    )
+    # The canvas is covered with it now.
+    assert shown.until(
+        """(() => {
+          const canvas = document.getElementById('mesh');
+          const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+          let n = 0;
+          for (let i = 3; i < data.length; i += 4) n += data[i] > 250;
+          return n > 0.9 * data.length / 4;
+        })()"""
+    )
+    assert shown.complaints() == []
+
+
+def test_the_token_is_asked_for(
+    browser: Browser, launch: Callable[..., Program], tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("correct-horse-battery")
+    program = launch("--set", f"page.token_file={tmp_path / 'token'}")
+    tab = browser.tab(program.url)
+    tab.until("document.activeElement?.id == 'token'")
+    tab.picture(SEEN / "token.png")
+    tab.ask("Input.insertText", text="correct-horse-battery")
+    tab.key("Enter", 13, "\r")
+    live(tab)
+    assert tab.run("location.href") == program.url
+    assert "correct" not in str(tab.run("document.cookie"))
+    tab.close()
