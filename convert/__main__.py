@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from convert import both, card, gnn, svm
+from convert import both, card, gnn, neutral, svm
 from convert.trained import Trained, short
 from convert.wheels import sha256_of, table
 from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST, Bundle
@@ -72,6 +72,9 @@ def convert(folder: Path, models: Path, only: str | None = None) -> None:
         with tempfile.TemporaryDirectory(dir=models) as temporary:
             made = Path(temporary)
             manifest = _bundle(trained, made)
+            resting = neutral.export(folder, manifest["dataset"]["train_on"], made)
+            if resting:
+                manifest["neutral"] = resting
             (made / MANIFEST).write_text(
                 json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
             )
@@ -89,6 +92,9 @@ def convert(folder: Path, models: Path, only: str | None = None) -> None:
     gone = sorted(before - _models(models))
     if gone:
         told = f"{models} had {', '.join(gone)}, too: not trained in {folder}, so left out now"
+        print(f"convert: {told}", file=sys.stderr)
+    if not resting:
+        told = f"{folder} has no meshes.npz and splits.csv: this bundle takes no baseline"
         print(f"convert: {told}", file=sys.stderr)
     if missing:
         told = f"{models} still lacks {', '.join(missing)}: run `make models`, then this again"

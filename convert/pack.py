@@ -127,6 +127,8 @@ def copy_models(folder: Path) -> None:
     bundle = Bundle.open()
     folder.mkdir()
     names = {MANIFEST, "README.md", *bundle.manifest["networks"]}
+    if "neutral" in bundle.manifest:
+        names.add(bundle.manifest["neutral"]["file"])
     for entry in map(bundle.model, bundle.models):
         names |= {part["file"] for part in (entry, entry.get("normaliser", {})) if "file" in part}
     for name in sorted(names):

@@ -1,4 +1,4 @@
-"""The command line: `python -m edge classify …`, `run …`, `daemon …`, `settings`, `doctor`."""
+"""The command line: `python -m edge`, then `classify`, `run`, `daemon`, `calibrate` …"""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge import bundle, host
 from edge.cameras import Camera, find_camera, is_live, open_camera
@@ -23,6 +23,7 @@ from edge.smooth import Smoother
 
 if TYPE_CHECKING:
     from edge.annotate import Annotator
+    from edge.calibrate import Calibrator
 
 BAD_SETTINGS = 78
 """Exit status; EX_CONFIG of sysexits.h, on which the unit does not restart."""
@@ -105,13 +106,16 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     settings = loaded.settings
     recognise = Recognizer.of(settings)
     smooth = Smoother(settings.smooth)
-    publishers: list[Publisher] = [JsonLines(sys.stdout)]
+    recognise.know(settings.classify)
+    publishers: list[Publisher | Calibrator] = [JsonLines(sys.stdout)]
     page = settings.page.port > 0
     source = _source(settings.camera.source, again=page)
     if page:
+        from edge.calibrate import Calibrator
         from edge.publish.page import Page
 
-        publishers.append(Page(settings.page, _machine))
+        calibrate = Calibrator(settings.classify, recognise)
+        publishers += [Page(settings.page, lambda: _machine(calibrate), calibrate.start), calibrate]
     while True:
         camera: Camera | Live
         if is_live(source) or page:  # to be looked at, a clip plays at its own speed
@@ -125,6 +129,14 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
                     publish(frame, reading)
         if not page or is_live(source):
             return 1 if failures else 0
+
+
+def calibrate(options: argparse.Namespace, loaded: Loaded) -> int:
+    """Five seconds of a resting face → the baseline."""
+    from edge.calibrate import watch
+
+    chosen = replace(loaded.settings.camera, source=_source(loaded.settings.camera.source))
+    return watch(replace(loaded.settings, camera=chosen), _tell)
 
 
 def daemon(options: argparse.Namespace, loaded: Loaded) -> int:
@@ -160,6 +172,7 @@ def _load(options: argparse.Namespace) -> Loaded:
         "classify.model": options.model,
         "classify.bundle": options.models,
         "camera.source": getattr(options, "source", None),
+        "classify.baseline": getattr(options, "out", None),
         "page.picture": getattr(options, "page_picture", None),
     }
     if getattr(options, "page", None) is not None:
@@ -178,11 +191,12 @@ def _annotator(options: argparse.Namespace) -> Annotator:
     return Annotator(options.annotate, tessellation(bundle.DEFAULT_DIR / CONNECTIONS_FILE))
 
 
-def _machine() -> dict[str, float | None]:
-    """What the page shows of it."""
+def _machine(calibrate: Calibrator) -> dict[str, Any]:
+    """What the page shows beside the readings."""
     return {
         "temperature_celsius": host.temperature(),
         "throttled": float(host.throttled()),
+        "calibration": asdict(calibrate.progress),
     }
 
 
@@ -274,6 +288,13 @@ def _parser() -> argparse.ArgumentParser:
     service = commands.add_parser("daemon", parents=[common, shown], help="the same as a service")
     service.set_defaults(command=daemon, refuse=service.error)
     service.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a file")
+
+    rest = commands.add_parser(
+        "calibrate", parents=[common], help="learn a person's resting face, in five seconds"
+    )
+    rest.set_defaults(command=calibrate, refuse=rest.error)
+    rest.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a video")
+    rest.add_argument("--out", metavar="FILE", help="where to keep it (classify.baseline)")
 
     print_them = commands.add_parser(
         "settings", parents=[common], help="print the effective settings"

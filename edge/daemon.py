@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from time import monotonic, process_time
 from types import FrameType
+from typing import Any
 
 from edge import host
+from edge.calibrate import Calibrator
 from edge.cameras.live import Live
 from edge.errors import EdgeError
 from edge.notify import Notifier
@@ -54,6 +57,8 @@ class Service:
         self._stopping = self._reloading = False
         self._settings = settings
         self._recognise = Recognizer.of(settings)
+        self._recognise.know(settings.classify)
+        self._calibrate = Calibrator(settings.classify, self._recognise)
         self._smooth = Smoother(settings.smooth)
         self._publishers = {name: self._publisher(name, settings) for name in _PUBLISHERS}
         self._pace = Pace(settings.pace, settings.camera.frames_per_second)
@@ -68,6 +73,7 @@ class Service:
             for publisher in self._publishers.values():
                 if publisher is not None:
                     publisher(frame, reading)
+            self._calibrate(frame, reading)
             self._note(frame, reading)
         return self._reloading and not self._stopping
 
@@ -128,9 +134,13 @@ class Service:
         def changed(*tables: str) -> bool:
             return any(getattr(new, table) != getattr(self._settings, table) for table in tables)
 
-        recognise = Recognizer.of(new) if changed("classify", "mesh") else self._recognise
+        recognise, calibrate = self._recognise, self._calibrate
+        if changed("classify", "mesh"):
+            recognise = Recognizer.of(new)
+            recognise.know(new.classify)
+            calibrate = Calibrator(new.classify, recognise)
         self._republish([name for name, tables in _PUBLISHERS.items() if changed(*tables)], new)
-        self._recognise = recognise
+        self._recognise, self._calibrate = recognise, calibrate
         if changed("smooth"):
             self._smooth = Smoother(new.smooth)
         if changed("pace", "camera"):
@@ -167,13 +177,18 @@ class Service:
         if name == "page" and settings.page.port:
             from edge.publish.page import Page
 
-            return Page(settings.page, lambda: {**self._gauges(), "slow": self._pace.why})
+            return Page(settings.page, self._status, lambda: self._calibrate.start())
         if name == "stdout" and settings.output.stdout != "none":
             every = settings.output.stdout == "frames"
             return JsonLines(
                 sys.stdout, None if every else Changes(settings.output.heartbeat_seconds)
             )
         return None
+
+    def _status(self) -> Mapping[str, Any]:
+        """For the page."""
+        slow, calibration = self._pace.why, asdict(self._calibrate.progress)
+        return {**self._gauges(), "slow": slow, "calibration": calibration}
 
     def _gauges(self) -> Mapping[str, float]:
         """For the metrics."""

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.baseline import Baseline
 from edge.bundle import Bundle
 from edge.classify import open_classifier
 from edge.mesh import open_mesher
-from edge.settings import MeshSettings, Settings
+from edge.settings import ClassifySettings, MeshSettings, Settings
 from edge.smooth import Smoother
 from edge.stopwatch import Stopwatch
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Reading
@@ -40,17 +41,26 @@ class Recognizer:
         was. `cropped`: pictures are face crops already; no detector, a mesh for every picture.
         `mesh`: how a face is found. Raises SetupError where something is missing or does not fit.
         """
-        bundle = Bundle.open(None if models_dir is None else Path(models_dir))
-        self._classifier = open_classifier(bundle, model)
+        self.bundle = Bundle.open(None if models_dir is None else Path(models_dir))
+        self.baseline: Baseline | None = None
+        """What is particular to the person that it looks at; None for anybody."""
+        self._classifier = open_classifier(self.bundle, model)
         self._mesher = open_mesher(
-            bundle, mesh or MeshSettings(), tracking=tracking, cropped=cropped
+            self.bundle, mesh or MeshSettings(), tracking=tracking, cropped=cropped
         )
 
     @classmethod
     def of(cls, settings: Settings, *, cropped: bool = False) -> Recognizer:
-        """The one that the settings ask for."""
+        """The one that the settings ask for, but for the baseline: see `know`."""
         chosen = settings.classify
         return cls(chosen.bundle or None, chosen.model, cropped=cropped, mesh=settings.mesh)
+
+    def know(self, settings: ClassifySettings) -> None:
+        """Take the baseline that the settings name. Raises SetupError where it is of no use."""
+        self.baseline = None
+        if settings.baseline:
+            path, strength = Path(settings.baseline), settings.baseline_strength
+            self.baseline = Baseline.open(path, self.bundle, strength)
 
     def __call__(self, image: NDArray[np.uint8]) -> Reading:
         """Read the expression of the face in `image` (H, W, 3) uint8 RGB.
@@ -69,7 +79,8 @@ class Recognizer:
         mesh = self._mesher(image, watch=watch)
         if mesh is None:
             return Reading(UNKNOWN, None, None, None, watch.laps_ms, "no face")
-        feature = self._classifier.features(mesh.landmarks)
+        seen = mesh.landmarks if self.baseline is None else self.baseline(mesh.landmarks)
+        feature = self._classifier.features(seen)
         watch.lap("features")
         probabilities = self._classifier.predict(feature)
         best = int(probabilities.argmax())

@@ -19,6 +19,12 @@ class ClassifySettings:
     """Classifier of the bundle: "svm", "gnn" or "both"."""
     bundle: str = text("", "a folder, or '' for the one that came with the program")
     """Folder of the model bundle; empty for the one that came with the program."""
+    baseline: str = text("", "a file, or '' for none")
+    """File with a person's resting face, which `calibrate` writes; empty for none. As long as there
+    is no such file, all faces are read alike."""
+    baseline_strength: float = between(0.4, 0.0, 1.0)
+    """How much of the difference between that face and the average one is taken off, 0 to 1. The
+    default is the best for people of the training pictures with one picture as their baseline."""
 
 
 @dataclass(frozen=True, slots=True)

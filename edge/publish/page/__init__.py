@@ -8,8 +8,6 @@ the one before: who is slow sees fewer.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
 import socket
 import sys
 import threading
@@ -25,7 +23,6 @@ from typing import Any
 from edge.errors import SettingsError
 from edge.publish.page import message
 from edge.publish.page.request import LONGEST, Guard, Refused, Request, response, stream
-from edge.publish.secret import secret
 from edge.publish.sockets import listening
 from edge.settings import PageSettings
 from edge.types import Frame, Gap, Reading
@@ -52,16 +49,23 @@ _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg"
 class Page:
     """Serves the page at http://ADDRESS:PORT/."""
 
-    def __init__(self, settings: PageSettings, status: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        settings: PageSettings,
+        status: Callable[[], Mapping[str, Any]],
+        calibrate: Callable[[], bool] | None = None,
+    ) -> None:
         """Listens at once. Raises SetupError or OutputError when it may not.
 
         `status`: how the program is, for the page to show; called once a second while there is a
-        viewer, in another thread.
+        viewer, in another thread. `calibrate`: begins a calibration, which then is told in the
+        status; whether it could.
         """
         self._picture = settings.picture
         if self._picture:
             message.open_encoder()
         self._status = status
+        self._calibrate = calibrate
         self._files = {
             f"/{path.name}": (f"{_KINDS[path.suffix[1:]]}; charset=utf-8", path.read_bytes())
             for path in _HERE.iterdir()
@@ -69,11 +73,10 @@ class Page:
         }
         listener = listening("page", settings.address, settings.port)
         try:
-            self._token = _token(settings, listener)
+            self._guard = Guard(settings.address, token(settings, listener))
         except SettingsError:
             listener.close()
             raise
-        self._guard = Guard(settings.address, self._token)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self.port = int(listener.getsockname()[1])
         """TCP port that it listens on."""
@@ -91,7 +94,7 @@ class Page:
         self._error: BaseException | None = None
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
-        _tell(f"http://{_name(listener)}:{self.port}/" + "?token=…" * bool(self._token))
+        _tell(f"http://{_name(listener)}:{self.port}/" + "?token=…" * self._guard.asks)
         self._thread = threading.Thread(
             target=self._run, args=(listener,), name="page", daemon=True
         )
@@ -166,9 +169,11 @@ class Page:
                 head = await reader.readuntil(b"\r\n\r\n")
             request = Request.parse(head)
             self._guard.check(request)
-            if request.method != "GET":
+            if request.method == "POST" and request.path == "/calibrate":
+                writer.write(self._begin(request))
+            elif request.method != "GET":
                 raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is answered")
-            if request.path == "/events":
+            elif request.path == "/events":
                 await self._watch(request, writer)
             else:
                 writer.write(self._file(request))
@@ -191,10 +196,21 @@ class Page:
             kind, body = self._files["/token.html"]
             return response(HTTPStatus.UNAUTHORIZED, body, kind)
         kind, body = self._files["/page.html"]
-        if "token" in request.query and self._token:  # from now on it is in a cookie
+        if "token" in request.query and self._guard.asks:  # from now on it is in a cookie
             cookie = f"Set-Cookie: {self._guard.cookie()}"
             return response(HTTPStatus.SEE_OTHER, b"", kind, "Location: /", cookie)
         return response(HTTPStatus.OK, body, kind)
+
+    def _begin(self, request: Request) -> bytes:
+        """The one thing that a page may make us do. Browsers name the origin of a POST."""
+        if "origin" not in request.headers:
+            raise Refused(HTTPStatus.FORBIDDEN, "asked by no page of ours")
+        if not self._guard.knows(request):
+            raise Refused(HTTPStatus.UNAUTHORIZED, "this needs the token")
+        if self._calibrate is None or not self._calibrate():
+            raise Refused(HTTPStatus.CONFLICT, "it goes on already, or cannot")
+        self._known = {}  # the next message tells how it goes
+        return response(HTTPStatus.ACCEPTED)
 
     async def _watch(self, request: Request, writer: StreamWriter) -> None:
         """Tell a viewer what is new, until it leaves."""
@@ -248,23 +264,6 @@ class Page:
                 self._known_s = now
             self._known = {**self._status(), "frames_per_second": rate}
         return self._known
-
-
-def _token(settings: PageSettings, listener: socket.socket) -> str:
-    """What viewers have to know; "" where only this machine can ask, and no file is named."""
-    address = listener.getsockname()[0].partition("%")[0]
-    word, name = "", ""
-    beyond = not ipaddress.ip_address(address).is_loopback
-    if settings.token_file or beyond:
-        word, name = secret("page.token_file", settings.token_file, "page-token")
-        if not word:
-            raise SettingsError(
-                f"page.address = {settings.address}: beyond this machine the page needs a token: "
-                "put 16 or more letters and digits into a file, and name it as page.token_file"
-            )
-        if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", word):
-            raise SettingsError(f"{name}: the token has to be 16 to 200 letters, digits, - and _")
-    return word
 
 
 def _name(listener: socket.socket) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.aim import aim
 from edge.errors import SetupError
 from edge.publish import as_dict
-from edge.publish.page.hints import aim
 from edge.types import CLASSES, Frame, Gap, Reading
 
 UNITS = 8192

@@ -254,6 +254,13 @@ function showDevice(status, camera, from) {
   at('broker').classList.toggle('bad', away);
 }
 
+function showCalibration(how) {
+  const busy = ['waiting', 'ready', 'taking'].includes(how?.phase);
+  at('calibrate').disabled = !how || how.phase === 'off' || busy;
+  text('calibration', how ? `Resting face: ${how.text}${busy ? ` … ${how.left_s}` : ''}` : '');
+  at('calibration').className = busy ? 'busy' : `faint ${how?.phase}`;
+}
+
 function showAim(aim) {
   const advice = aim.advice.length ? aim.advice : ['Well aimed'];
   const list = at('advice');
@@ -276,7 +283,9 @@ let heard = '';
 let heardAt = -10;
 function announce(message) {
   const kinds = message.aim.advice.map((one) => one.split(':')[0]);
-  const words = [message.reason ?? message.label, ...kinds].join('; ');
+  const how = message.status.calibration;
+  const told = how && !['idle', 'off'].includes(how.phase) ? [how.text] : [];
+  const words = [message.reason ?? message.label, ...kinds, ...told].join('; ');
   if (words === heard || seconds() - heardAt < 5) return;
   heard = words;
   heardAt = seconds();
@@ -305,6 +314,7 @@ function show(message) {
   text('sure', `${message.reason ? `${message.reason}, ` : sure}for ${Math.floor(message.held_s)} s`);
   showBars(message.probabilities, message.label);
   showAim(message.aim);
+  showCalibration(message.status.calibration);
   announce(message);
   if (toldAt - pastAt >= (still.matches ? 1 : 0.2)) {
     pastAt = toldAt;
@@ -375,6 +385,12 @@ function toggle(id, change) {
     change(on);
   });
 }
+
+at('calibrate').addEventListener('click', async () => {
+  at('calibrate').disabled = true; // until a message tells more
+  const answer = await fetch('calibrate', { method: 'POST' }).catch(() => null);
+  if (!answer?.ok) text('calibration', `Not begun: ${answer ? await answer.text() : 'no connection'}`);
+});
 
 readColours();
 toggle('mirror', (on) => { mirrored = on; drawMesh(); });

@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
+from edge.errors import SettingsError
+from edge.publish.secret import secret
+from edge.settings import PageSettings
+
 COOKIE = "fer-edge-page"
 LONGEST = 8192
 """Bytes of a request, at most. Nothing that is asked here has a body."""
@@ -86,6 +90,8 @@ class Guard:
         name = socket.gethostname().lower()
         self._names = {"localhost", name, f"{name}.local", address.lower()}
         self._token = token.encode()
+        self.asks = bool(token)
+        """Whether a token is needed."""
 
     def check(self, request: Request) -> None:
         """Raises Refused where the request was made by or for a page of somebody else."""
@@ -158,3 +164,23 @@ def stream() -> bytes:
 def _head(status: HTTPStatus, lines: list[str]) -> bytes:
     own = "".join(f"{line}\r\n" for line in lines)
     return f"HTTP/1.1 {status.value} {status.phrase}\r\n{own}{_HEADERS}\r\n".encode("latin-1")
+
+
+def token(settings: PageSettings, listener: socket.socket) -> str:
+    """What viewers have to know; "" where only this machine can ask, and no file is named.
+
+    Raises SettingsError where there has to be one.
+    """
+    address = listener.getsockname()[0].partition("%")[0]
+    word, name = "", ""
+    beyond = not ipaddress.ip_address(address).is_loopback
+    if settings.token_file or beyond:
+        word, name = secret("page.token_file", settings.token_file, "page-token")
+        if not word:
+            raise SettingsError(
+                f"page.address = {settings.address}: beyond this machine the page needs a token: "
+                "put 16 or more letters and digits into a file, and name it as page.token_file"
+            )
+        if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", word):
+            raise SettingsError(f"{name}: the token has to be 16 to 200 letters, digits, - and _")
+    return word

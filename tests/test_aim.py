@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge import Recognizer
-from edge.publish.page.hints import aim
+from edge.aim import aim
 from edge.types import UNKNOWN, Frame, Gap, Mesh, Reading
 
 
