@@ -8,7 +8,6 @@ where there was no mesh, which counts as a wrong answer and as the least confide
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import comb
 from typing import Any
 
 import numpy as np
@@ -193,10 +192,13 @@ def mcnemar(one: Array, other: Array, group: Array) -> dict[str, float]:
     _, of = np.unique(group, return_inverse=True)
     votes = np.bincount(of, other.astype(float) - one.astype(float))
     first, second = int((votes < 0).sum()), int((votes > 0).sum())
-    fewer, all_ = min(first, second), first + second
-    # A float cannot hold the sum's numerator: the integers are divided.
-    p = min(1.0, 2 * sum(comb(all_, k) for k in range(fewer + 1)) / 2**all_)
-    return {"one": first, "other": second, "p": p}
+    fewer, votes_cast = min(first, second), first + second
+    ways = total = 1  # how many outcomes have k votes for the weaker one, and at most k
+    for k in range(fewer):
+        ways = ways * (votes_cast - k) // (k + 1)
+        total += ways
+    # No float holds such sums: the integers are divided.
+    return {"one": first, "other": second, "p": min(1.0, 2 * total / 2**votes_cast)}
 
 
 def with_intervals(

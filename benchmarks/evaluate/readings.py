@@ -1,0 +1,322 @@
+"""Pictures → what the device's own program reads in them, and which of them trained the bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import Recognizer
+from edge.arrays import load
+from edge.bundle import DEFAULT_DIR, MANIFEST, Bundle
+from edge.cameras.opencv import decode
+from edge.errors import SetupError, SourceError
+from edge.types import CLASSES, UNKNOWN
+from train import splits, spread
+from train.dataset import Picture, fingerprint
+from train.fitted import store
+from train.splits import THUMBNAIL
+
+Array = NDArray[Any]
+SPLITS = ("unseen", "validation", "test", "all")
+"""Which pictures are scored, see `chosen`."""
+FACES = ("auto", "cropped", "photographs")
+"""How pictures are read: for "cropped" a picture is a face, for "photographs" it has one."""
+CROP_BELOW = 96
+"""Median longer side, pixels, below which the pictures of a source are taken for face crops."""
+VERSION = 1
+"""Raised whenever this module's columns mean something else."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """What the files themselves tell, before anything is read in them. One row a picture."""
+
+    pictures: Sequence[Picture]
+    """N that can be decoded."""
+    content: Array
+    """(N,) sha256 of the file."""
+    side: Array
+    """(N,) longer side, pixels."""
+    group: Array
+    """(N,) copies, near copies and pictures of one person have the same number."""
+    split: Array
+    """(N,) "train", "validation", "test" or "dropped": see `train.splits`."""
+    seen: Array
+    """(N,) whether the picture, or one of its group, trained the bundle."""
+    certain: bool
+    """Whether these are the very pictures that the bundle was made with."""
+    notes: Sequence[str]
+    """What a person should be told."""
+
+    @property
+    def source(self) -> Array:
+        """(N,) names of data sets."""
+        return np.array([picture.source for picture in self.pictures])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """What one model of a bundle reads in N pictures."""
+
+    id: Array
+    """(N,) the picture's name, with its source."""
+    content: Array
+    """(N,) sha256 of its file."""
+    source: Array
+    """(N,) data set."""
+    group: Array
+    """(N,) number of its group."""
+    truth: Array
+    """(N,) its label, an index into CLASSES."""
+    seen: Array
+    """(N,) whether it, or one of its group, trained the bundle."""
+    label: Array
+    """(N,) what was told: one of CLASSES, or "unknown"."""
+    reason: Array
+    """(N,) why it is unknown; empty where it is not."""
+    probabilities: Array
+    """(N, 7) float32; NaN where there is no mesh."""
+    presence: Array
+    """(N,) of the mesh, 0 to 1; 0 where there is none."""
+    face: Array
+    """(N,) longer side of the box of the landmarks, pixels; 0 where there is no mesh."""
+
+    @property
+    def told(self) -> Array:
+        """(N,) whether the label is one of CLASSES."""
+        rows: Array = self.label != UNKNOWN
+        return rows
+
+    def take(self, rows: Array) -> Readings:
+        """The chosen rows."""
+        return Readings(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def save(self, path: Path) -> None:
+        """Write them to an .npz file."""
+        store(path, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def open(cls, path: Path) -> Readings:
+        """Those in an .npz file. Raises SetupError where it is none such."""
+        found = load(path, [field.name for field in fields(cls)])
+        if any(len(column) != len(found["id"]) for column in found.values()):
+            raise SetupError(f"{path}: its columns do not fit together: evaluate again")
+        return cls(**found)
+
+
+def survey(pictures: Sequence[Picture], bundle: Bundle, folder: Path) -> Survey:
+    """Groups and splits of `pictures`, and which of them trained `bundle`; kept in `folder`."""
+    rows = spread.table(
+        folder / "survey.npz",
+        {
+            "id": [picture.id for picture in pictures],
+            "stamp": [picture.stamp() for picture in pictures],
+        },
+        lambda i: (pictures[i].id, pictures[i].stamp(), _bytes(pictures[i])),
+        look,
+        columns=("id", "stamp", "content", "fingerprint", "side"),
+        made_by=f"survey {VERSION}",
+        what="looking at files",
+        prune=False,
+    )
+    good = rows["side"] > 0
+    if not good.any():
+        raise SourceError("none of the pictures can be read")
+    broken = rows["id"][~good]
+    notes = []
+    if len(broken):
+        notes.append(f"{len(broken)} unreadable pictures left out, such as {broken[0]}")
+    kept = [picture for picture, keep in zip(pictures, good, strict=True) if keep]
+    rows = {name: column[good] for name, column in rows.items()}
+    trained = bundle.manifest.get("dataset") or {}
+    verdicts = _verdicts(kept, rows, float(trained.get("near", splits.NEAR)), folder)
+    split = np.array([verdict.split for verdict in verdicts])
+    group = np.array([verdict.group for verdict in verdicts])
+    return Survey(
+        kept,
+        rows["content"],
+        rows["side"],
+        group,
+        split,
+        np.isin(group, group[(split == "train") & _of_training(kept, trained)]),
+        trained.get("fingerprint") == fingerprint(zip(rows["id"], rows["content"], strict=True)),
+        notes,
+    )
+
+
+def look(some: Sequence[tuple[str, str, bytes]]) -> spread.Columns:
+    """Content, perceptual hash and size of files (id, stamp, bytes); size 0 where undecodable."""
+    prints, sides = [], []
+    for name, _, data in some:
+        try:
+            image = decode(data, name)
+        except SourceError:
+            prints.append(np.zeros(THUMBNAIL**2, np.float32))
+            sides.append(0)
+            continue
+        prints.append(splits.fingerprint(image).astype(np.float32))
+        sides.append(max(image.shape[:2]))
+    return {
+        "id": np.array([name for name, _, _ in some]),
+        "stamp": np.array([stamp for _, stamp, _ in some]),
+        "content": np.array([hashlib.sha256(data).hexdigest() for _, _, data in some]),
+        "fingerprint": np.stack(prints),
+        "side": np.array(sides, np.int32),
+    }
+
+
+def chosen(found: Survey, split: str, bundle: Bundle) -> Array:
+    """(N,) which pictures are scored.
+
+    "validation" and "test" are as in training. "unseen", the default, is validation for sources
+    that the bundle was trained on, and of other sources every picture that is like none that
+    trained it. Only "test" reads a test set, and only "all" scores pictures that trained it.
+    """
+    if split == "all":
+        return np.full(len(found.pictures), True)
+    rows = found.split == split
+    if split == "unseen":
+        trained = _of_training(found.pictures, bundle.manifest.get("dataset") or {})
+        rows = np.where(trained, found.split == "validation", ~found.seen)
+    if not rows.any():
+        raise SourceError(
+            f"no picture to score with --split {split}; --split all also scores what trained "
+            "the bundle"
+        )
+    return rows
+
+
+def reads_cropped(found: Survey, faces: str) -> dict[str, bool]:
+    """For each source, whether its pictures are read as face crops."""
+    return {
+        str(name): (
+            float(np.median(found.side[found.source == name])) < CROP_BELOW
+            if faces == "auto"
+            else faces == "cropped"
+        )
+        for name in np.unique(found.source)
+    }
+
+
+def read(
+    found: Survey, rows: Array, bundle: Bundle, model: str, cropped: dict[str, bool], folder: Path
+) -> Readings:
+    """What `model` of the bundle reads in the chosen pictures; kept in `folder`."""
+    bundle.model(model)  # whether there is one
+    at = np.flatnonzero(rows)
+    pictures = [found.pictures[i] for i in at]
+    content = found.content[at]
+    mode = ["cropped" if cropped[picture.source] else "photograph" for picture in pictures]
+    made_by = json.dumps([VERSION, spread.program(spread.READS), digest(bundle), model])
+    name = hashlib.sha256(made_by.encode()).hexdigest()[:12]
+    where = "" if bundle.folder.resolve() == DEFAULT_DIR else str(bundle.folder.resolve())
+    asked = (where, digest(bundle), model)
+    answers = spread.table(
+        folder / f"readings-{model}-{name}.npz",
+        {"content": content.tolist(), "mode": mode},
+        lambda i: (*asked, str(content[i]), mode[i], _bytes(pictures[i])),
+        answer,
+        columns=("content", "mode", "label", "reason", "probabilities", "presence", "face"),
+        made_by=made_by,
+        what=f"reading, {model}",
+        prune=False,
+    )
+    return Readings(
+        id=np.array([picture.id for picture in pictures]),
+        content=content,
+        source=found.source[at],
+        group=found.group[at],
+        truth=np.array([picture.label for picture in pictures]),
+        seen=found.seen[at],
+        **{
+            key: answers[key] for key in ("label", "reason", "probabilities", "presence", "face")
+        },
+    )
+
+
+def answer(some: Sequence[tuple[str, str, str, str, str, bytes]]) -> spread.Columns:
+    """Readings of pictures: (bundle's folder, its hash, model, content, mode, bytes) of each."""
+    readings = []
+    for where, expected, model, content, mode, data in some:
+        recognise = _recognizer(where, expected, model, mode == "cropped")
+        readings.append(recognise(decode(data, content)))
+    nothing = np.full(len(CLASSES), np.nan, np.float32)
+    return {
+        "content": np.array([content for _, _, _, content, _, _ in some]),
+        "mode": np.array([mode for _, _, _, _, mode, _ in some]),
+        "label": np.array([reading.label for reading in readings]),
+        "reason": np.array([reading.reason or "" for reading in readings]),
+        "probabilities": np.stack(
+            [nothing if one.probabilities is None else one.probabilities for one in readings]
+        ),
+        "presence": np.array([reading.presence or 0.0 for reading in readings], np.float32),
+        "face": np.array([_extent(reading) for reading in readings], np.float32),
+    }
+
+
+def digest(bundle: Bundle) -> str:
+    """A short hash of the bundle: of its manifest, which names the hash of every file."""
+    return hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).hexdigest()[:16]
+
+
+def _extent(reading: Any) -> float:
+    if reading.mesh is None:
+        return 0.0
+    return float(np.ptp(reading.mesh.landmarks[:, :2], axis=0).max())
+
+
+@lru_cache(maxsize=2)
+def _recognizer(where: str, expected: str, model: str, cropped: bool) -> Recognizer:
+    folder = Path(where) if where else DEFAULT_DIR
+    if digest(Bundle.open(folder)) != expected:
+        raise SetupError(f"{folder}: a worker has another bundle there: copy it, or share the disk")
+    return Recognizer(folder, model, tracking=False, cropped=cropped)
+
+
+def _bytes(picture: Picture) -> bytes:
+    try:
+        return picture.read_bytes()
+    except SourceError:
+        return b""  # decoded like a broken one: told, and left out
+
+
+def _of_training(pictures: Sequence[Picture], trained: dict[str, Any]) -> Array:
+    """(N,) whether a picture is of a source that trains, or says so itself by its name."""
+    sources = set(trained.get("train_on") or [])
+    return np.array(
+        [picture.source in sources or picture.official_split == "Training" for picture in pictures]
+    )
+
+
+def _verdicts(
+    pictures: Sequence[Picture], rows: spread.Columns, near: float, folder: Path
+) -> list[splits.Verdict]:
+    """`splits.decide`, which takes half a minute for 40,000 pictures, kept in `folder`."""
+    named = fingerprint(zip(rows["id"], rows["content"], strict=True))
+    labels = "".join(str(picture.label) for picture in pictures)
+    made_by = json.dumps([named, near, hashlib.sha256(labels.encode()).hexdigest()])
+    path = folder / "splits.npz"
+    try:
+        kept = load(path, ["made_by", "group", "split", "why"])
+        if str(kept["made_by"]) == made_by:
+            columns = (kept[name].tolist() for name in ("group", "split", "why"))
+            return [splits.Verdict(*row) for row in zip(*columns, strict=True)]
+    except SetupError:
+        pass
+    verdicts = splits.decide(pictures, rows["content"].tolist(), rows["fingerprint"], near)
+    store(
+        path,
+        made_by=np.array(made_by),
+        group=np.array([verdict.group for verdict in verdicts]),
+        split=np.array([verdict.split for verdict in verdicts]),
+        why=np.array([verdict.why for verdict in verdicts]),
+    )
+    return verdicts

@@ -1,0 +1,217 @@
+"""Long work on many pictures: over the cores of this machine or a Dask cluster, kept as it goes.
+
+What was done is written down in parts, so that a run that was stopped goes on where it was, and
+nothing is done again for what has not changed. Pictures travel to the workers as bytes; the
+workers of a cluster need this program with its networks, at the same version, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from edge import native
+from edge.arrays import load
+from edge.bundle import DEFAULT_DIR
+from edge.errors import SetupError, SourceError
+from edge.mesh.tracker import DETECTOR_FILE, LANDMARK_FILE
+
+Columns = dict[str, NDArray[Any]]
+"""A table: name → one value for each row."""
+Item = TypeVar("Item")
+BATCH, PART = 64, 4096
+"""Rows that a worker makes at once, and rows after which what is done is written down."""
+WAIT_S = 10
+"""Seconds for a scheduler to answer, and for a first worker to join."""
+_ROOT = Path(__file__).resolve().parent.parent
+READS = ("edge",)
+"""What makes readings and meshes."""
+_TRAVELS = ("edge", "train", "benchmarks/evaluate")
+"""What a cluster's workers run."""
+
+
+@contextmanager
+def over(jobs: int | None = None, dask: str | None = None) -> Iterator[None]:
+    """Within it joblib's `Parallel` uses `jobs` processes (every core), or the cluster `dask`.
+
+    `dask` is a scheduler's address, "tcp://host:8786". Raises SetupError where none answers, it
+    has no workers, or a worker has another version of this program.
+    """
+    if not dask:
+        with parallel_config(n_jobs=jobs or cpu_count()):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise SetupError(
+            f"--dask {dask}: the package distributed is not installed ({error}): run "
+            "`.venv-train/bin/pip install --constraint constraints.txt --editable '.[dask]'`"
+        ) from None
+    try:
+        client = Client(dask, timeout=WAIT_S, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise SetupError(
+            f"--dask {dask}: no scheduler answers there: start `dask scheduler`, or correct the "
+            f"address ({reason})"
+        ) from None
+    with client:
+        _check(client, dask)
+        with parallel_config(backend="dask", client=client, n_jobs=-1):
+            yield
+
+
+def _check(client: Any, dask: str) -> None:
+    """Whether there are workers, and all have this program."""
+    how = "start `python -m distributed.cli.dask_worker` in a checkout of this commit"
+    try:
+        client.wait_for_workers(1, timeout=WAIT_S)
+    except TimeoutError:
+        raise SetupError(f"--dask {dask}: it has no workers: {how}") from None
+    told = client.run(program, on_error="return")
+    for worker, answer in told.items():
+        if isinstance(answer, BaseException):
+            reason = next(iter(str(answer).splitlines()), "") or type(answer).__name__
+            raise SetupError(f"--dask {dask}: worker {worker} cannot run this program: {how} ({reason})")
+        if answer != program():
+            raise SetupError(
+                f"--dask {dask}: worker {worker} has another version of this program, its networks "
+                f"or its compiled kernels: update it (`make edge models`), then {how}"
+            )
+
+
+@lru_cache
+def program(parts: tuple[str, ...] = _TRAVELS) -> str:
+    """What the program's answers depend on besides pictures and bundle, as a short hash.
+
+    The sources of its `parts`, the face networks, and whether its kernels are compiled.
+    """
+    digest = hashlib.sha256(b"compiled" if native.load() else b"")
+    sources = [path for part in parts for path in (_ROOT / part).rglob("*.py")]
+    networks = [DEFAULT_DIR / name for name in (DETECTOR_FILE, LANDMARK_FILE)]
+    for path in sorted(sources) + networks:
+        digest.update(path.name.encode() + (path.read_bytes() if path.is_file() else b"missing"))
+    return digest.hexdigest()[:16]
+
+
+def each(work: Callable[..., Any], calls: Iterator[tuple[Any, ...]]) -> Iterator[Any]:
+    """`work(*call)` of every call, in order, by whatever `over` says."""
+    return iter(Parallel(return_as="generator")(delayed(work)(*call) for call in calls))
+
+
+def table(
+    path: Path,
+    keys: Mapping[str, Sequence[str]],
+    item: Callable[[int], Item],
+    work: Callable[[Sequence[Item]], Columns],
+    *,
+    columns: Sequence[str],
+    made_by: str,
+    what: str,
+    prune: bool = True,
+) -> Columns:
+    """The `columns` that `work` makes of N items, kept in the file `path`.
+
+    `keys`: columns that name a row and change when its item does; rows that `path`, or the parts
+    of a run that was stopped, hold already are taken from there. `item` gives what travels to the
+    worker for row i; `work` gives all columns, the keys among them, of some items. `made_by`: what
+    the rows depend on besides; a file with another one is made anew. `what` is for the progress.
+    `prune`: rows of the file that are not asked for are left out of it from now on.
+    """
+    names = tuple(keys)
+    wanted = list(zip(*keys.values(), strict=True))
+    parts = sorted(path.parent.glob(f"{path.stem}.part*.npz"))
+    tables: list[Columns] = []
+    place: dict[tuple[str, ...], tuple[int, int]] = {}  # key → table, row
+
+    def take(rows: Columns) -> None:
+        found = zip(*(rows[name].tolist() for name in names), strict=True)
+        place.update({key: (len(tables), row) for row, key in enumerate(found)})
+        tables.append(rows)
+
+    kept: list[tuple[str, ...]] = []  # what `path` itself holds, in its order
+    for file in (path, *parts):
+        rows = _load(file, columns, made_by)
+        if rows is not None:
+            take(rows)
+            if file == path:
+                kept = list(zip(*(rows[name].tolist() for name in names), strict=True))
+
+    first = {key: i for i, key in reversed(list(enumerate(wanted)))}  # copies are done once
+    todo = sorted(i for key, i in first.items() if key not in place)
+    if todo:
+        batches = [todo[i : i + BATCH] for i in range(0, len(todo), BATCH)]
+        pending: list[Columns] = []
+
+        def keep() -> None:
+            rows = _concatenate(pending)
+            pending.clear()
+            part = path.with_name(f"{path.stem}.part{len(parts):04d}.npz")
+            _save(part, rows, made_by)
+            parts.append(part)
+            take(rows)
+
+        try:
+            with tqdm(total=len(todo), desc=what, unit="picture", disable=None) as progress:
+                calls = (([item(i) for i in batch],) for batch in batches)
+                for made in each(work, calls):
+                    pending.append(made)
+                    progress.update(len(made[names[0]]))
+                    if sum(len(rows[names[0]]) for rows in pending) >= PART:
+                        keep()
+        finally:  # also when it is stopped
+            if pending:
+                keep()
+
+    if not wanted:
+        raise SourceError("no pictures given")
+    starts = np.cumsum([0, *(len(rows[names[0]]) for rows in tables)])
+
+    def rows_of(some: Sequence[tuple[str, ...]]) -> Columns:
+        at = np.array([starts[number] + row for number, row in map(place.__getitem__, some)])
+        return {name: np.concatenate([rows[name] for rows in tables])[at] for name in columns}
+
+    found = rows_of(wanted)
+    final = wanted if prune else list(place)
+    if kept != final:
+        _save(path, found if prune else rows_of(final), made_by)
+    for part in parts:
+        part.unlink(missing_ok=True)
+    return found
+
+
+def _concatenate(some: Sequence[Columns]) -> Columns:
+    return {name: np.concatenate([rows[name] for rows in some]) for name in some[0]}
+
+
+def _save(path: Path, rows: Columns, made_by: str) -> None:
+    partial = path.with_suffix(".tmp.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write = np.savez if ".part" in path.name else np.savez_compressed
+        write(partial, made_by=np.array(made_by), **rows)
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise SetupError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _load(path: Path, columns: Sequence[str], made_by: str) -> Columns | None:
+    """The rows of a file of this very kind; None where it is another one, broken or missing."""
+    try:
+        if str(load(path, ["made_by"])["made_by"]) != made_by:
+            return None
+        return load(path, columns)
+    except SetupError:
+        return None
