@@ -82,7 +82,9 @@ def _check(client: Any, dask: str) -> None:
     for worker, answer in told.items():
         if isinstance(answer, BaseException):
             reason = next(iter(str(answer).splitlines()), "") or type(answer).__name__
-            raise SetupError(f"--dask {dask}: worker {worker} cannot run this program: {how} ({reason})")
+            raise SetupError(
+                f"--dask {dask}: worker {worker} cannot run this program: {how} ({reason})"
+            )
         if answer != program():
             raise SetupError(
                 f"--dask {dask}: worker {worker} has another version of this program, its networks "

@@ -236,9 +236,7 @@ def read(
         group=found.group[at],
         truth=np.array([picture.label for picture in pictures]),
         seen=found.seen[at],
-        **{
-            key: answers[key] for key in ("label", "reason", "probabilities", "presence", "face")
-        },
+        **{key: answers[key] for key in ("label", "reason", "probabilities", "presence", "face")},
     )
 
 
