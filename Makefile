@@ -10,7 +10,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 ARCH ?= aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock clean distclean
+.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,13 @@ search: data-given .venv-train/.ready models ## look for a better SVM, or MODEL=
 limits: data-given .venv-train/.ready models ## what keeps the models from reading more: build/train/limits
 	.venv-train/bin/python -m train.limits $(DATA) $(ARGS)
 
+evaluate: data-given .venv-train/.ready models $(KERNELS) ## how well the bundle reads DATA="folder-or-zip …" (MODEL=svm|gnn|both); page in build/evaluate
+	@.venv-train/bin/python -m benchmarks.evaluate $(DATA) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+compare: .venv-train/.ready models $(KERNELS) ## which of two reads better: A=… B=… (bundles, models, results of evaluate) and DATA="…"
+	@test -n "$(A)" -a -n "$(B)" || { echo 'say what to compare: make compare A=svm B=both DATA="…", or A=build/evaluate/… B=build/evaluate/…' >&2; exit 2; }
+	@.venv-train/bin/python -m benchmarks.evaluate.compare $(A) $(B) $(DATA) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
 benchmark: edge models ## how fast and small it is here: benchmarks/results (ARGS="--minutes 30 …"; 3 minutes)
 	@.venv/bin/python -m benchmarks $(ARGS)
 
@@ -88,7 +95,7 @@ deploy: ## install on another machine over ssh: PI=user@host (ARCH=aarch64)
 	@systemd/deploy.sh "$(PI)" "$$(ls -t build/fer-edge-*-$(ARCH).tar.gz | head -n 1)"
 
 data-given:
-	@test -n "$(DATA)" || { echo 'say what to train on: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }
+	@test -n "$(DATA)" || { echo 'say on what pictures: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }
 
 .venv/.ready: pyproject.toml constraints.txt
 	@echo 'installing the device environment into .venv (a minute or two) …' >&2

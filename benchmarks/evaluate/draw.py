@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,8 @@ def _confusion(folder: Path, models: Models) -> str:
                     fontsize=8,
                 )  # fmt: skip
             axes.set_xticks(range(len(CLASSES) + 1), [*CLASSES, "no mesh"], rotation=40, ha="right")
-            axes.set_yticks(range(len(CLASSES)), CLASSES if axes is row[0] else [])
+            first = axes is row[0]
+            axes.set_yticks(range(len(CLASSES)) if first else [], CLASSES if first else [])
             axes.tick_params(labelsize=8)
             axes.set_title(f"{name}, {model}: % of each label", fontsize=9)
     return save_figure(folder, "confusion.png", figure)
@@ -187,6 +188,32 @@ def _sizes(folder: Path, models: Models) -> str:
     return save_figure(folder, "face_size.png", figure)
 
 
+def differences(
+    folder: Path, pairs: Sequence[Mapping[str, Any]], figures: Mapping[str, str]
+) -> str:
+    """B less A of each pair, for each source; to the right of the line B's figure is higher."""
+    names = {**figures, **{f"f1/{label}": f"F1, {label}" for label in CLASSES}}
+    figure, grid = _grid(1, len(pairs), 5.2, 0.33 * len(names) + 1)
+    for axes, pair in zip(grid[0], pairs, strict=True):
+        for k, (source, part) in enumerate(pair["parts"].items()):
+            y = np.arange(len(names)) + (k - (len(pair["parts"]) - 1) / 2) * 0.22
+            for at, key in zip(y, names, strict=True):
+                entry = part["figures"][key]
+                if entry["value"] is not None:
+                    ends = [entry["value"] if entry[e] is None else entry[e] for e in _ENDS]
+                    axes.plot(ends, [at, at], color=f"C{k}", lw=2, alpha=0.7)
+                    label = source if at == y[0] else None
+                    axes.plot([entry["value"]], [at], "o", color=f"C{k}", ms=4, label=label)
+        axes.axvline(0, color="black", lw=0.8)
+        axes.set_yticks(range(len(names)), list(names.values()), fontsize=8)
+        axes.invert_yaxis()
+        axes.grid(axis="x", alpha=0.3)
+        axes.set_title(f"{pair['b']} less {pair['a']}", fontsize=10)
+        axes.legend(fontsize=8)
+    return save_figure(folder, "differences.png", figure)
+
+
+_ENDS = ("low", "high")
 _NOTHING = {"value": None, "low": None, "high": None}
 
 

@@ -1,0 +1,283 @@
+"""`make compare A=… B=…`: which of two models or bundles reads better, on the same pictures.
+
+A side is a bundle's folder, a model of the shipped bundle, or a result of `make evaluate` (its
+folder, or a file in it); `:MODEL` after a folder names one model, without it all that both have
+are compared. Bundles and models need DATA to read. McNemar's exact test for accuracy, corrected by
+Holm for the number of tests; paired bootstrap by groups for the intervals of all differences.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported, as in `__main__`
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.compare import different
+from benchmarks.evaluate import command, draw, metrics, page
+from benchmarks.evaluate.readings import Readings
+from benchmarks.report import table
+from edge.bundle import DEFAULT_DIR, MANIFEST, Bundle
+from edge.errors import SetupError
+
+RESULT = "evaluation.json"
+SHOWN = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "accuracy_at_70": "accuracy, 70 % surest",
+    "told": "told",
+    "ece": "ECE",
+    "brier": "Brier",
+    "nll": "NLL",
+}
+"""Figures in the tables, by their names. Of the last three less is better."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One of the two that are compared."""
+
+    name: str
+    """As it was given."""
+    readings: Mapping[str, Readings]
+    """Of each model."""
+    about: Mapping[str, Any]
+    """What they were made with."""
+    warnings: Sequence[str]
+    """What makes its figures untrue."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare; the exit status."""
+    parser = command.parser("benchmarks.evaluate.compare", __doc__)
+    parser.add_argument("a", help="bundle, model, or result; :MODEL for one of its models")
+    parser.add_argument("b", help="another")
+    parser.add_argument("data", nargs="*", type=Path, help="to read with bundles and models")
+    parser.add_argument("--model", nargs="+", default=[], help="only these, of both sides")
+    return command.run(parser, arguments, compare)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Open both sides, test, write."""
+    one, other = (side(name, options) for name in (options.a, options.b))
+    pairs, notes = [], [f"A = {_made(one)}", f"B = {_made(other)}"]
+    for before, after in matched(one, other):
+        pair, told = paired(one.readings[before], other.readings[after])
+        notes += [line for line in told if line not in notes]
+        names = (before, after) if before != after else (f"A's {before}", f"B's {after}")
+        pairs.append({"a": names[0], "b": names[1], "parts": parts(*pair, options.samples)})
+    verdicts = judge(pairs)
+    result = {
+        "kind": "comparison",
+        "subject": "; ".join(f"{pair['b']} against {pair['a']}" for pair in pairs),
+        "verdicts": verdicts,
+        "warnings": [f"{s.name}: {line}" for s in (one, other) for line in s.warnings],
+        "notes": notes,
+        "about": {"a": one.about, "b": other.about, "bootstrap samples": options.samples},
+        "pairs": pairs,
+    }
+    folder = command.new_folder(options.out, "comparison")
+    command.write_json(folder / "comparison.json", result)
+    pictures = {"B less A, with 95 % intervals": draw.differences(folder, pairs, SHOWN)}
+    (folder / "index.html").write_text(_page(result, folder, pictures), encoding="utf-8")
+    print("\n".join([*notes, "", *table(HEAD, rows(pairs)), "", *verdicts]))
+    for line in result["warnings"]:
+        print(f"\nWARNING: {line}")
+    print(f"\npage: {folder / 'index.html'}")
+
+
+def side(name: str, options: argparse.Namespace) -> Side:
+    """What a side's name stands for. Raises SetupError where it is nothing of the kind."""
+    given, _, model = name.partition(":")
+    path = Path(given)
+    if not path.exists() and not model and given in Bundle.open().models:
+        path, model = DEFAULT_DIR, given
+    if path.name.startswith("readings-") and path.suffix == ".npz":
+        path, model = path.parent, path.stem.removeprefix("readings-")
+    if path.name == RESULT:
+        path = path.parent
+    wanted = [model] if model else list(options.model)
+    if (path / RESULT).is_file():
+        return _saved(name, path, wanted)
+    if not (path / MANIFEST).is_file():
+        raise SetupError(
+            f"{name}: neither a bundle ({MANIFEST}), nor a result of `make evaluate` ({RESULT}), "
+            f"nor a model of the bundle ({', '.join(Bundle.open().models)})"
+        )
+    if not options.data:
+        raise SetupError(f"{name}: say what to read with it: make compare A=… B=… DATA='….zip'")
+    data, _ = command.videos(options.data)
+    read = command.gather(data, path, wanted, options)
+    return Side(name, read.readings, read.about, read.warnings)
+
+
+def _saved(name: str, folder: Path, wanted: Sequence[str]) -> Side:
+    try:
+        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        models, about, warnings = result["models"], result["about"], result["warnings"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SetupError(f"{folder / RESULT}: cannot be read: {error}") from None
+    missing = [model for model in wanted if model not in models]
+    if missing:
+        raise SetupError(f"{name}: no model {missing[0]!r} in it; it has: {', '.join(models)}")
+    read = {
+        model: Readings.open(folder / f"readings-{model}.npz") for model in wanted or list(models)
+    }
+    return Side(name, read, about, warnings)
+
+
+def matched(one: Side, other: Side) -> list[tuple[str, str]]:
+    """Pairs of models to compare: the two, where each side has one; else those of one name."""
+    if len(one.readings) == len(other.readings) == 1:
+        return [(next(iter(one.readings)), next(iter(other.readings)))]
+    common = [name for name in one.readings if name in other.readings]
+    if not common:
+        raise SetupError(
+            f"{one.name} has {', '.join(one.readings)}, {other.name} has "
+            f"{', '.join(other.readings)}: name a model of each, as in {one.name}:svm"
+        )
+    return [(name, name) for name in common]
+
+
+def paired(one: Readings, other: Readings) -> tuple[tuple[Readings, Readings], list[str]]:
+    """The rows of both for the pictures that both have, in one order; and what to tell."""
+    _, at, place = np.intersect1d(one.id, other.id, return_indices=True)
+    one_, other_ = one.take(at), other.take(place)
+    same = (one_.content == other_.content) & (one_.truth == other_.truth)
+    if not same.any():
+        raise SetupError("no picture is in both results: evaluate both on the same data")
+    both = (one_.take(same), other_.take(same))
+    told = []
+    if not len(one.id) == len(other.id) == same.sum():
+        told.append(f"{same.sum():,} pictures are in both (A {len(one.id):,}, B {len(other.id):,})")
+    return both, told
+
+
+def parts(one: Readings, other: Readings, samples: int) -> dict[str, Any]:
+    """All differences, of every source and of all pictures."""
+    sources = {str(name): one.source == name for name in np.unique(one.source)}
+    if len(sources) > 1:
+        sources["all"] = np.full(len(one.id), True)
+    return {
+        name: differences(one.take(rows), other.take(rows), samples)
+        for name, rows in sources.items()
+    }
+
+
+def differences(one: Readings, other: Readings, samples: int) -> dict[str, Any]:
+    """`other` less `one` on the same pictures."""
+    scores = [metrics.scorer(s.truth, s.probabilities, s.told) for s in (one, other)]
+    flat = np.ones(len(one.id))
+    values = [score(flat) for score in scores]
+    between = metrics.with_intervals(metrics.difference(*scores), one.group, samples=samples)
+    right = [metrics.predicted(side.probabilities) == side.truth for side in (one, other)]
+    return {
+        "pictures": len(one.id),
+        "groups": len(np.unique(one.group)),
+        "same answer": float(
+            np.mean(metrics.predicted(one.probabilities) == metrics.predicted(other.probabilities))
+        ),
+        "right": [
+            [int((right[0] & right[1]).sum()), int((right[0] & ~right[1]).sum())],
+            [int((~right[0] & right[1]).sum()), int((~right[0] & ~right[1]).sum())],
+        ],
+        "mcnemar": metrics.mcnemar(*right, one.group),
+        "figures": {
+            name: {
+                "a": None if np.isnan(values[0][name]) else values[0][name],
+                "b": None if np.isnan(values[1][name]) else values[1][name],
+                **between[name],
+            }
+            for name in values[0]
+        },
+    }
+
+
+def judge(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each pair and source, in words."""
+    tests = [(pair, name, part) for pair in pairs for name, part in pair["parts"].items()]
+    sure = different([part["mcnemar"]["p"] for _, _, part in tests])
+    return [
+        _verdict(pair, name, part, told)
+        for (pair, name, part), told in zip(tests, sure, strict=True)
+    ]
+
+
+def _verdict(pair: Mapping[str, Any], name: str, part: Mapping[str, Any], sure: bool) -> str:
+    accuracy, f1 = part["figures"]["accuracy"], part["figures"]["macro_f1"]
+    how = f"accuracy {_points(accuracy)}, p = {part['mcnemar']['p']:.2g}; macro-F1 {_points(f1)}"
+    by = "better" if accuracy["value"] > 0 else "worse"
+    word = (
+        f"{pair['b']} reads {by} than {pair['a']}"
+        if sure
+        else (f"{pair['b']} and {pair['a']}: no sure difference in accuracy")
+    )
+    if not sure and f1["low"] is not None and (f1["low"] > 0 or f1["high"] < 0):
+        word += f", but {pair['b']} has the {'higher' if f1['value'] > 0 else 'lower'} macro-F1"
+    return f"{name}: {word} ({how})"
+
+
+def _points(entry: Mapping[str, Any]) -> str:
+    value = f"{100 * entry['value']:+.1f} points"
+    if entry["low"] is None:
+        return value
+    return f"{value} ({100 * entry['low']:+.1f} to {100 * entry['high']:+.1f})"
+
+
+HEAD = ("models", "data", "pictures", "figure", "A", "B", "B less A", "p")
+
+
+def rows(pairs: Sequence[Mapping[str, Any]], names: Mapping[str, str] = SHOWN) -> list[list[str]]:
+    """A row for each pair, source and figure."""
+    found = []
+    for pair in pairs:
+        for name, part in pair["parts"].items():
+            for key, title in names.items():
+                one = part["figures"][key]
+                p = f"{part['mcnemar']['p']:.2g}" if key == "accuracy" else ""
+                ends = [page.number(one["a"]), page.number(one["b"]), page.interval(one)]
+                what = f"{pair['a']} → {pair['b']}"
+                found.append([what, name, f"{part['pictures']:,}", title, *ends, p])
+    return found
+
+
+def _page(result: Mapping[str, Any], folder: Path, pictures: Mapping[str, str]) -> str:
+    pairs = result["pairs"]
+    body = [f"<p><strong>{page.escape(line)}</strong></p>" for line in result["verdicts"]]
+    body += [*page.shown(folder, pictures), page.table(HEAD, rows(pairs))]
+    head = ("models", "data", "both right", "only A", "only B", "neither", "same answer", "votes")
+    lines = []
+    for pair in pairs:
+        for name, part in pair["parts"].items():
+            (both, a), (b, neither) = part["right"]
+            votes = f"{part['mcnemar']['one']} : {part['mcnemar']['other']}"
+            counts = [f"{n:,}" for n in (both, a, b, neither)]
+            same = f"{100 * part['same answer']:.1f} %"
+            lines.append([f"{pair['a']} → {pair['b']}", name, *counts, same, votes])
+    body += ["<h2>Who is right where</h2>", page.table(head, lines)]
+    body.append(
+        "<p class=how>Votes: groups (copies, near copies, one person) in which A, or B, has more "
+        "right; McNemar's exact test is of these. Intervals: 95 %, paired bootstrap over the same "
+        "groups.</p>"
+    )
+    return page.page("Comparison", result, body)
+
+
+def _made(side: Side) -> str:
+    about = side.about
+    read = ", ".join(f"{name} as {how}" for name, how in about.get("read as", {}).items())
+    return f"{side.name}: manifest {about.get('manifest')}, --split {about.get('split')}, {read}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
