@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import EdgeError
-from train import splits
+from train import splits, spread
 from train.prepare import Data, prepare
 
 OUT = Path("build/train")
@@ -21,7 +21,7 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
     parser.add_argument("--out", type=Path, default=OUT, help=f"default: {OUT}")
-    parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
+    spread.add_arguments(parser)
     parser.add_argument(
         "--near",
         type=float,
@@ -48,13 +48,10 @@ def run(
     name = parser.prog.removeprefix("python -m ")
     options = parser.parse_args(arguments)
     try:
-        data, about = prepare(
-            options.data,
-            options.out,
-            jobs=options.jobs,
-            near=options.near,
-            train_on=options.train_on,
-        )
+        with spread.over(options.jobs, options.dask):
+            data, about = prepare(
+                options.data, options.out, near=options.near, train_on=options.train_on
+            )
         work(data, about, options)
     except EdgeError as error:
         print(f"{name}: {error}", file=sys.stderr)

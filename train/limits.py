@@ -26,7 +26,7 @@ from edge.classify import open_classifier
 from edge.features import INNER, aligned
 from edge.mesh.topology import CONNECTIONS_FILE, tessellation
 from edge.types import CLASSES
-from train import command, evaluate, gnn, meshes, pixels
+from train import command, evaluate, gnn, meshes, pixels, spread
 from train.prepare import Data
 from train.report import STYLE, save_figure
 from train.views import SIZES
@@ -54,7 +54,7 @@ def measure(data: Data, about: dict[str, Any], options: argparse.Namespace) -> N
         found = {"dataset": base}
     judged = data.judged
     for name, part in {
-        "size of the face": lambda: sizes(data, judged, options.out),
+        "size of the face": lambda: sizes(data, judged, options),
         "training pictures": lambda: learning(data, judged, options.out),
         "pixel network": lambda: pixel(data, judged, options.epochs),
     }.items():
@@ -73,15 +73,16 @@ def measure(data: Data, about: dict[str, Any], options: argparse.Namespace) -> N
     print(f"page: {page}")
 
 
-def sizes(data: Data, judged: Array, out: Path) -> dict[str, dict[str, float]]:
+def sizes(data: Data, judged: Array, options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Accuracy of the shipped models on the same pictures, shrunk."""
     pictures = [p for p, keep in zip(data.validation_pictures, judged, strict=True) if keep]
     label = data.validation_label[judged]
     rows = {"48": data.validation_landmarks[judged]}
     for side in SIZES:
         view = f"{side}px"
-        made = meshes.extract(pictures, out / f"meshes-validation-{view}.npz", view=view)
-        rows[str(side)] = made.landmarks
+        path = options.out / f"meshes-validation-{view}.npz"
+        with spread.over(options.jobs, options.dask):
+            rows[str(side)] = meshes.extract(pictures, path, view=view).landmarks
     found: dict[str, dict[str, float]] = {}
     for name in ("svm", "gnn", "both"):
         found[name] = {

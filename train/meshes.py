@@ -1,7 +1,7 @@
 """Pictures → meshes on disk, by the very code that runs on the device.
 
-Extraction runs in parallel, can be stopped and goes on where it was, and is not repeated for a
-picture that has not changed.
+Extraction runs in parallel, on one machine or many, can be stopped and goes on where it was, and is
+not repeated for a picture that has not changed: see `train.spread`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from edge.arrays import load
 from edge.bundle import DEFAULT_DIR
 from edge.cameras.opencv import decode
 from edge.errors import SetupError, SourceError
@@ -28,7 +24,7 @@ from edge.mesh.detector import Detector
 from edge.mesh.tracker import DETECTOR_FILE, LANDMARK_FILE, CropMesher
 from edge.settings import MeshSettings
 from edge.types import LANDMARKS
-from train import views
+from train import spread, views
 from train.dataset import Picture
 from train.splits import THUMBNAIL, fingerprint
 from train.views import PLAIN
@@ -38,8 +34,8 @@ VERSION = 2
 DETECT_FROM = 96
 """Longer side, pixels, from which a picture may hold more than one tight face crop: there the
 detector is asked first."""
-BATCH, PART = 64, 4096
-"""Pictures a worker takes at once, and pictures after which what is done is written down."""
+Given = tuple[str, str, bytes, str]
+"""What travels to a worker: a picture's id, stamp and file, and the view of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,59 +88,24 @@ def provenance(view: str = PLAIN) -> dict[str, Any]:
     }
 
 
-def extract(
-    pictures: Sequence[Picture], path: Path, *, view: str = PLAIN, jobs: int | None = None
-) -> Meshes:
+def extract(pictures: Sequence[Picture], path: Path, *, view: str = PLAIN) -> Meshes:
     """Meshes of the `view` (see `train.views`) of `pictures`, kept in the file `path`.
 
-    Rows that `path`, or the parts of a run that was stopped, hold already are taken from there.
+    Made by whatever `spread.over` says; rows that `path`, or the parts of a run that was stopped,
+    hold already are taken from there.
     """
-    made_by = json.dumps(provenance(view), sort_keys=True)
-    parts = sorted(path.parent.glob(f"{path.stem}.part*.npz"))
-    known: dict[tuple[str, str], tuple[Meshes, int]] = {}
-    kept: list[tuple[str, str]] = []  # what `path` itself holds, in its order
-    for file in (path, *parts):
-        rows = _load(file, made_by)
-        if rows is not None:
-            if file == path:
-                kept = list(zip(rows.id.tolist(), rows.stamp.tolist(), strict=True))
-            known |= {key: (rows, i) for i, key in enumerate(zip(rows.id, rows.stamp, strict=True))}
-    keys = [(picture.id, picture.stamp()) for picture in pictures]
-    todo = [picture for picture, key in zip(pictures, keys, strict=True) if key not in known]
-
-    if todo:
-        what = "meshes" if view == PLAIN else f"meshes of {view} pictures"
-        batches = [todo[i : i + BATCH] for i in range(0, len(todo), BATCH)]
-        workers = Parallel(n_jobs=jobs or cpu_count(), return_as="generator")
-        pending: list[Meshes] = []
-
-        def keep() -> None:
-            rows = _concatenate(pending)
-            pending.clear()
-            part = path.with_name(f"{path.stem}.part{len(parts):04d}.npz")
-            _save(part, rows, made_by)
-            parts.append(part)
-            known.update(
-                {key: (rows, i) for i, key in enumerate(zip(rows.id, rows.stamp, strict=True))}
-            )
-
-        try:
-            with tqdm(total=len(todo), desc=what, unit="picture") as progress:
-                for batch in workers(delayed(_batch)(batch, view) for batch in batches):
-                    pending.append(batch)
-                    progress.update(len(batch))
-                    if sum(map(len, pending)) >= PART:
-                        keep()
-        finally:  # also when it is stopped
-            if pending:
-                keep()
-
-    meshes = _concatenate([rows.take(np.array([i])) for rows, i in (known[key] for key in keys)])
-    if kept != keys:
-        _save(path, meshes, made_by)
-    for part in parts:
-        part.unlink(missing_ok=True)
-    return meshes
+    names = tuple(field.name for field in fields(Meshes))
+    stamps = [picture.stamp() for picture in pictures]
+    rows = spread.table(
+        path,
+        {"id": [picture.id for picture in pictures], "stamp": stamps},
+        lambda i: (pictures[i].id, stamps[i], pictures[i].data(), view),
+        batch,
+        columns=names,
+        made_by=json.dumps(provenance(view), sort_keys=True),
+        what="meshes" if view == PLAIN else f"meshes of {view} pictures",
+    )
+    return Meshes(**rows)
 
 
 @lru_cache(maxsize=1)
@@ -156,17 +117,27 @@ def _networks() -> tuple[Detector, CropMesher]:
     )
 
 
-def _batch(pictures: Sequence[Picture], view: str) -> Meshes:
-    return _concatenate([_row(picture, view) for picture in pictures])
+def batch(some: Sequence[Given]) -> spread.Columns:
+    """Columns of `Meshes` for some pictures: (id, stamp, bytes of the file, view) of each."""
+    rows = [_row(*one) for one in some]
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def _row(picture: Picture, view: str) -> Meshes:
-    detect, mesh_of = _networks()
+def _row(name: str, stamp: str, data: bytes, view: str) -> dict[str, Any]:
+    row = {
+        "id": np.array(name),
+        "stamp": np.array(stamp),
+        "content": np.array(""),
+        "fingerprint": np.zeros(THUMBNAIL**2, np.float32),
+        "size": np.zeros(2, np.int32),
+        "presence": np.float32(0),
+        "landmarks": np.zeros((LANDMARKS, 3), np.float32),
+    }
     try:
-        data = picture.read_bytes()
-        image = decode(data, picture.id)
+        image = decode(data, name)
     except SourceError:
-        return _columns(picture, "", np.zeros(THUMBNAIL**2), (0, 0), 0.0, np.zeros((LANDMARKS, 3)))
+        return row
+    detect, mesh_of = _networks()
     print_ = fingerprint(image)
     image = views.view(view, image, data)
     first = None
@@ -175,56 +146,10 @@ def _row(picture: Picture, view: str) -> Meshes:
         if detections:
             first = max(detections, key=lambda detection: detection.area).roi()
     mesh = mesh_of(image, first)
-    content = hashlib.sha256(data).hexdigest()
-    return _columns(picture, content, print_, image.shape[:2], mesh.presence, mesh.landmarks)
-
-
-def _columns(
-    picture: Picture,
-    content: str,
-    print_: NDArray[Any],
-    size: tuple[int, ...],
-    presence: float,
-    landmarks: NDArray[Any],
-) -> Meshes:
-    return Meshes(
-        np.array([picture.id]),
-        np.array([picture.stamp()]),
-        np.array([content]),
-        np.asarray(print_, np.float32)[None],
-        np.array([size], np.int32),
-        np.array([presence], np.float32),
-        np.asarray(landmarks, np.float32)[None],
-    )
-
-
-def _concatenate(rows: Sequence[Meshes]) -> Meshes:
-    if not rows:
-        raise SourceError("no pictures to make meshes of")
-    return Meshes(
-        *(np.concatenate([getattr(row, field.name) for row in rows]) for field in fields(Meshes))
-    )
-
-
-def _save(path: Path, rows: Meshes, made_by: str) -> None:
-    columns = {field.name: getattr(rows, field.name) for field in fields(Meshes)}
-    partial = path.with_suffix(".tmp.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write = np.savez if ".part" in path.name else np.savez_compressed
-        write(partial, made_by=np.array(made_by), **columns)
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise SetupError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def _load(path: Path, made_by: str) -> Meshes | None:
-    """The rows of a file of this very kind; None where it is another one, broken or missing."""
-    try:
-        if str(load(path, ["made_by"])["made_by"]) != made_by:
-            return None
-        return Meshes(**load(path, [field.name for field in fields(Meshes)]))
-    except SetupError:
-        return None
+    return row | {
+        "content": np.array(hashlib.sha256(data).hexdigest()),
+        "fingerprint": np.asarray(print_, np.float32),
+        "size": np.array(image.shape[:2], np.int32),
+        "presence": np.float32(mesh.presence),
+        "landmarks": np.asarray(mesh.landmarks, np.float32),
+    }

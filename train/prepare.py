@@ -54,13 +54,13 @@ def prepare(
     roots: Sequence[Path],
     out: Path,
     *,
-    jobs: int | None = None,
     near: float = splits.NEAR,
     train_on: Sequence[str] = (),
 ) -> tuple[Data, dict[str, Any]]:
     """The split meshes of the data sets `roots`, and what is to be said about them.
 
-    Everything that takes long is kept in `out` and not made again. `near`: see `splits.decide`.
+    Everything that takes long is kept in `out` and not made again, and done by whatever
+    `spread.over` says. `near`: see `splits.decide`.
     `train_on`: names of the sources to train on; the others are only judged; all where empty.
     Raises EdgeError where a class would be without pictures in one of the splits; where names and
     folders tell already, before anything that takes long.
@@ -76,7 +76,7 @@ def prepare(
         if train_on and name == "train":
             possible = [p for p in possible if p.source in train_on]
         _enough(name, [p.label for p in possible])
-    rows = meshes.extract(pictures, out / "meshes.npz", jobs=jobs)
+    rows = meshes.extract(pictures, out / "meshes.npz")
     broken = [p.id for p, good in zip(pictures, rows.readable, strict=True) if not good]
     if broken:
         shown = ", ".join(broken[:20]) + (", …" if len(broken) > 20 else "")
@@ -102,7 +102,7 @@ def prepare(
     # Other views come after the split, and only of the pictures that train.
     learnt = [pictures[i] for i in train]
     seen = {
-        name: meshes.extract(learnt, out / f"meshes-{name}.npz", view=name, jobs=jobs).landmarks
+        name: meshes.extract(learnt, out / f"meshes-{name}.npz", view=name).landmarks
         for name in OTHERS
     }
     data = Data(

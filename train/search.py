@@ -3,6 +3,7 @@
 Every candidate is a scikit-learn pipeline, scored by `cross_validate` on one predefined split:
 fitted on the training pictures and other views of them, judged on validation. Each result is a line
 of `search.jsonl`; what is in there already is not computed again, so the search can be stopped.
+Candidates are tried side by side, as many as memory allows, or on a cluster.
 """
 
 from __future__ import annotations
@@ -10,22 +11,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count, parallel_config
 from sklearn.decomposition import PCA
 from sklearn.model_selection import ParameterGrid, PredefinedSplit, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
+from edge import host
 from edge.features import NOSE_TIP, aligned, distances
-from train import command, svm
+from train import command, spread, svm
 from train.fitted import features as shipped
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
 from train.prepare import Data
+from train.views import OTHERS
 
 GRID: list[dict[str, list[Any]]] = [
     # The mission's baseline, from several reference points (nose tip and bridge, chin, mouth).
@@ -63,6 +67,9 @@ DEFAULT: dict[str, Any] = {
     "jitter": 0.01,
     "views": list(svm.VIEWS),
 }
+
+NEEDS = 3 * 2**30
+"""Bytes of memory that a candidate takes, about."""
 
 
 def candidates() -> Iterator[dict[str, Any]]:
@@ -106,23 +113,35 @@ def features(candidate: Mapping[str, Any], landmarks: np.ndarray) -> np.ndarray:
     return np.stack(rows).astype(np.float64)
 
 
-def score(candidate: Mapping[str, Any], data: Data) -> dict[str, Any]:
-    """Accuracy and macro-F1 on the validation pictures of the sources that train."""
-    judge = data.judged
-    meshes, labels = [data.landmarks], [data.label]
-    for view in candidate["views"]:
-        meshes.append(data.views[view])
-        labels.append(data.label)
-    fold = [-1] * sum(map(len, labels)) + [0] * int(judge.sum())
-    result = cross_validate(
-        pipeline(candidate, len(data.label)),
-        features(candidate, np.concatenate([*meshes, data.validation_landmarks[judge]])),
-        np.concatenate([*labels, data.validation_label[judge]]),
-        cv=PredefinedSplit(fold),
-        scoring=("accuracy", "f1_macro"),
-        error_score="raise",
-    )
+def score(
+    candidate: Mapping[str, Any],
+    label: np.ndarray,
+    asked_landmarks: np.ndarray,
+    asked_label: np.ndarray,
+    landmarks: np.ndarray,
+    *others: np.ndarray,
+) -> dict[str, Any]:
+    """Accuracy and macro-F1 on the validation pictures of the sources that train.
+
+    `landmarks` (N, 468, 3) and `label` (N,) train, `others` are other views of them in the order
+    of OTHERS, `asked_…` validate. One thread, so that sums round alike on every machine.
+    """
+    seen = dict(zip(OTHERS, others, strict=True))
+    meshes = [landmarks, *(seen[view] for view in candidate["views"])]
+    labels = [label] * len(meshes)
+    fold = [-1] * sum(map(len, labels)) + [0] * len(asked_label)
+    # A worker's own `cross_validate` must not ask the cluster for more.
+    with threadpool_limits(1), parallel_config(backend="sequential"):
+        result = cross_validate(
+            pipeline(candidate, len(label)),
+            features(candidate, np.concatenate([*meshes, asked_landmarks])),
+            np.concatenate([*labels, asked_label]),
+            cv=PredefinedSplit(fold),
+            scoring=("accuracy", "f1_macro"),
+            error_score="raise",
+        )
     return {
+        "candidate": dict(candidate),
         "accuracy": round(float(result["test_accuracy"][0]), 4),
         "macro_f1": round(float(result["test_f1_macro"][0]), 4),
         "seconds": round(float(result["fit_time"][0]), 1),
@@ -140,16 +159,25 @@ def search(data: Data, about: dict[str, Any], options: argparse.Namespace) -> No
     base = {key: about["dataset"][key] for key in ("fingerprint", "near", "train_on")}
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     done = {json.dumps(json.loads(line)["candidate"], sort_keys=True) for line in lines}
-    for candidate in candidates():
-        row = candidate | base
-        if json.dumps(row, sort_keys=True) in done:
-            continue
-        start = time.perf_counter()
-        result = score(candidate, data)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"candidate": row, **result}) + "\n")
-        changed = {k: v for k, v in candidate.items() if v != DEFAULT[k]}
-        print(f"{result} {changed} {time.perf_counter() - start:.0f} s", flush=True)
+    todo = [c for c in candidates() if json.dumps(c | base, sort_keys=True) not in done]
+    judge = data.judged
+    arrays = (
+        data.label,
+        data.validation_landmarks[judge],
+        data.validation_label[judge],
+        data.landmarks,
+        *(data.views[view] for view in OTHERS),
+    )
+    memory = host.memory()
+    fit = max(1, int(memory.total // NEEDS)) if memory else 1
+    with spread.over(options.jobs or min(fit, cpu_count()), options.dask):
+        for result in spread.each(score, ((candidate, *arrays) for candidate in todo)):
+            candidate = result.pop("candidate")
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"candidate": candidate | base, **result}) + "\n")
+            print(
+                f"{result} { {k: v for k, v in candidate.items() if v != DEFAULT[k]} }", flush=True
+            )
 
 
 if __name__ == "__main__":

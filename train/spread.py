@@ -7,8 +7,9 @@ workers of a cluster need this program with its networks, at the same version, a
 
 from __future__ import annotations
 
+import argparse
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,14 @@ READS = ("edge",)
 """What makes readings and meshes."""
 _TRAVELS = ("edge", "train", "benchmarks/evaluate")
 """What a cluster's workers run."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags for what `over` takes."""
+    parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
+    parser.add_argument(
+        "--dask", metavar="tcp://HOST:PORT", help="let the workers of this Dask scheduler do it"
+    )
 
 
 @contextmanager
@@ -106,9 +115,10 @@ def program(parts: tuple[str, ...] = _TRAVELS) -> str:
     return digest.hexdigest()[:16]
 
 
-def each(work: Callable[..., Any], calls: Iterator[tuple[Any, ...]]) -> Iterator[Any]:
-    """`work(*call)` of every call, in order, by whatever `over` says."""
-    return iter(Parallel(return_as="generator")(delayed(work)(*call) for call in calls))
+def each(work: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    """`work(*call)` of every call, by whatever `over` says; what is done first comes first."""
+    run = Parallel(return_as="generator_unordered")
+    return iter(run(delayed(work)(*call) for call in calls))
 
 
 def table(

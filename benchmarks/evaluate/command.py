@@ -57,8 +57,7 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
         help="unseen (default): validation pictures of sources that trained the bundle, and every "
         "picture of others; validation; test; all, also those that trained it",
     )
-    parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
-    parser.add_argument("--dask", metavar="tcp://HOST:PORT", help="the scheduler of a Dask cluster")
+    spread.add_arguments(parser)
     parser.add_argument(
         "--samples", type=int, default=metrics.SAMPLES, help="of the bootstrap (%(default)s)"
     )

@@ -216,12 +216,10 @@ def judge(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
 def _verdict(pair: Mapping[str, Any], name: str, part: Mapping[str, Any], sure: bool) -> str:
     accuracy, f1 = part["figures"]["accuracy"], part["figures"]["macro_f1"]
     how = f"accuracy {_points(accuracy)}, p = {part['mcnemar']['p']:.2g}; macro-F1 {_points(f1)}"
-    by = "better" if accuracy["value"] > 0 else "worse"
-    word = (
-        f"{pair['b']} reads {by} than {pair['a']}"
-        if sure
-        else (f"{pair['b']} and {pair['a']}: no sure difference in accuracy")
-    )
+    by = "better" if part["mcnemar"]["other"] > part["mcnemar"]["one"] else "worse"
+    word = f"{pair['b']} and {pair['a']}: no sure difference in accuracy"
+    if sure:
+        word = f"{pair['b']} reads {by} than {pair['a']}"
     if not sure and f1["low"] is not None and (f1["low"] > 0 or f1["high"] < 0):
         word += f", but {pair['b']} has the {'higher' if f1['value'] > 0 else 'lower'} macro-F1"
     return f"{name}: {word} ({how})"

@@ -120,7 +120,7 @@ def survey(pictures: Sequence[Picture], bundle: Bundle, folder: Path) -> Survey:
             "id": [picture.id for picture in pictures],
             "stamp": [picture.stamp() for picture in pictures],
         },
-        lambda i: (pictures[i].id, pictures[i].stamp(), _bytes(pictures[i])),
+        lambda i: (pictures[i].id, pictures[i].stamp(), pictures[i].data()),
         look,
         columns=("id", "stamp", "content", "fingerprint", "side"),
         made_by=f"survey {VERSION}",
@@ -222,7 +222,7 @@ def read(
     answers = spread.table(
         folder / f"readings-{model}-{name}.npz",
         {"content": content.tolist(), "mode": mode},
-        lambda i: (*asked, str(content[i]), mode[i], _bytes(pictures[i])),
+        lambda i: (*asked, str(content[i]), mode[i], pictures[i].data()),
         answer,
         columns=("content", "mode", "label", "reason", "probabilities", "presence", "face"),
         made_by=made_by,
@@ -277,13 +277,6 @@ def _recognizer(where: str, expected: str, model: str, cropped: bool) -> Recogni
     if digest(Bundle.open(folder)) != expected:
         raise SetupError(f"{folder}: a worker has another bundle there: copy it, or share the disk")
     return Recognizer(folder, model, tracking=False, cropped=cropped)
-
-
-def _bytes(picture: Picture) -> bytes:
-    try:
-        return picture.read_bytes()
-    except SourceError:
-        return b""  # decoded like a broken one: told, and left out
 
 
 def _of_training(pictures: Sequence[Picture], trained: dict[str, Any]) -> Array:

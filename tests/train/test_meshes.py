@@ -15,8 +15,8 @@ import pytest
 from edge import Recognizer
 from edge.cameras.opencv import read_picture
 from edge.errors import SetupError, SourceError
-from train import meshes
-from train.dataset import Picture, find_pictures
+from train import meshes, spread
+from train.dataset import find_pictures
 
 
 @pytest.fixture
@@ -36,31 +36,31 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     original = meshes._row
 
-    def row(picture: Picture, view: str) -> meshes.Meshes:
-        seen.append(Path(picture.name).stem)
-        return original(picture, view)
+    def row(name: str, *rest: Any) -> dict[str, Any]:
+        seen.append(Path(name).stem)
+        return original(name, *rest)
 
     monkeypatch.setattr(meshes, "_row", row)
-    monkeypatch.setattr(meshes, "BATCH", 2)
-    monkeypatch.setattr(meshes, "PART", 4)
+    monkeypatch.setattr(spread, "BATCH", 2)
+    monkeypatch.setattr(spread, "PART", 4)
     return seen
 
 
 def extract(root: Path, **options: Any) -> meshes.Meshes:
-    return meshes.extract(find_pictures([root])[0], root.parent / "out/m.npz", jobs=1, **options)
+    return meshes.extract(find_pictures([root])[0], root.parent / "out/m.npz", **options)
 
 
 def interrupt_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C at batch `count`."""
-    original, calls = meshes._batch, []
+    original, calls = meshes.batch, []
 
-    def batch(pictures: Sequence[Picture], view: str) -> meshes.Meshes:
+    def batch(some: Sequence[meshes.Given]) -> spread.Columns:
         calls.append(1)
         if len(calls) > count:
             raise KeyboardInterrupt
-        return original(pictures, view)
+        return original(some)
 
-    monkeypatch.setattr(meshes, "_batch", batch)
+    monkeypatch.setattr(meshes, "batch", batch)
 
 
 def same(one: meshes.Meshes, two: meshes.Meshes) -> None:
@@ -189,12 +189,13 @@ def test_an_unreadable_picture_is_a_row(root: Path) -> None:
 def test_several_processes_make_the_same(root: Path) -> None:
     alone = extract(root)
     pictures = find_pictures([root])[0]
-    same(meshes.extract(pictures, root.parent / "two/m.npz", jobs=2), alone)
+    with spread.over(2):
+        same(meshes.extract(pictures, root.parent / "two/m.npz"), alone)
 
 
 def test_no_pictures(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no pictures"):
-        meshes.extract([], tmp_path / "m.npz", jobs=1)
+        meshes.extract([], tmp_path / "m.npz")
 
 
 def test_a_place_that_cannot_be_written(root: Path) -> None:
