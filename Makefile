@@ -10,7 +10,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 ARCH ?= aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock clean distclean
+.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -66,6 +66,9 @@ benchmark-compare: edge ## whether two results differ beyond their noise: A=….
 
 benchmark-targets: edge models ## the same confined like TARGETS="zero2w pi4 pi5", against their budgets
 	@.venv/bin/python -m benchmarks --target $(or $(TARGETS),zero2w pi4 pi5) $(ARGS)
+
+benchmark-peers: .venv-test/.ready models $(KERNELS) ## ours beside MediaPipe, the precursor's way and fer (ARGS="--only ours,facemesh …"; first: 1.1 GB)
+	@.venv-test/bin/python -m benchmarks.peers $(ARGS)
 
 soak: edge .venv-test/.ready models ## the daemon for HOURS=1, while camera and broker come and go; benchmarks/results
 	.venv-test/bin/python -m benchmarks.soak --hours $(or $(HOURS),1) --python .venv/bin/python $(ARGS)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
@@ -27,12 +27,14 @@ _PATIENCE_S = 120.0
 class Daemon:
     """One that reads an endless clip and writes each reading to stdout."""
 
-    def __init__(self, model: str, camera: Endless, rate: float, folder: Path) -> None:
+    def __init__(
+        self, model: str, camera: Endless, rate: float, folder: Path, python: Sequence[str]
+    ) -> None:
         config, self._log = folder / "empty.toml", folder / "daemon.log"
         config.touch()
         settings = [f"camera.frames_per_second={rate}", "output.stdout=frames"]
         settings += ["pace.max_cpu=64", "pace.hot_celsius=120"]  # what it takes unslowed
-        line = [sys.executable, "-m", "edge", "daemon", "--model", model, "--config", str(config)]
+        line = [*python, "-m", "edge", "daemon", "--model", model, "--config", str(config)]
         line += ["--source", str(camera.path), *(f"--set={setting}" for setting in settings)]
         clean = {k: v for k, v in os.environ.items() if not k.startswith("FER_EDGE_")}
         with self._log.open("wb") as log:
@@ -67,16 +69,7 @@ class Daemon:
 
     def memory_mb(self) -> dict[str, float]:
         """Peak resident, and proportional set size now; what the kernel does not tell is absent."""
-        found = {}
-        for file, field, name in (("status", "VmHWM", "rss"), ("smaps_rollup", "Pss", "pss")):
-            try:
-                lines = Path(f"/proc/{self._process.pid}/{file}").read_text().splitlines()
-            except OSError:
-                continue
-            for line in lines:
-                if line.startswith(f"{field}:"):
-                    found[name] = int(line.split()[1]) * 1024 / 1e6
-        return found
+        return memory_mb(self._process.pid)
 
     def end(self) -> None:
         """SIGTERM, and wait."""
@@ -104,11 +97,27 @@ class Daemon:
         return line
 
 
+def memory_mb(pid: int) -> dict[str, float]:
+    """Of a process: peak resident (rss), and proportional now (pss), where the kernel tells."""
+    found = {}
+    for file, field, name in (("status", "VmHWM", "rss"), ("smaps_rollup", "Pss", "pss")):
+        try:
+            lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            if line.startswith(f"{field}:"):
+                found[name] = int(line.split()[1]) * 1024 / 1e6
+    return found
+
+
 @contextmanager
-def running(model: str, rate: float, clip: Path) -> Iterator[Daemon]:
-    """A daemon, and the camera it reads."""
+def running(
+    model: str, rate: float, clip: Path, python: Sequence[str] = (sys.executable,)
+) -> Iterator[Daemon]:
+    """A daemon, and the camera it reads. `python`: the command that runs it."""
     with Endless(clip.with_name("camera.y4m"), clip, rate) as camera:
-        daemon = Daemon(model, camera, rate, clip.parent)
+        daemon = Daemon(model, camera, rate, clip.parent, python)
         try:
             yield daemon
         finally:
