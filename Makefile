@@ -10,7 +10,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 ARCH ?= aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers clean distclean
+.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers benchmark-peers-arm64 clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -75,6 +75,9 @@ soak: edge .venv-test/.ready models ## the daemon for HOURS=1, while camera and 
 
 benchmark-arm64: .venv-test/.ready models build/arm64/3.11/.ready build/arm64/qemu/.ready build/arm64/tflite/.ready $(KERNELS) edge/native/kernels-aarch64.so ## instructions a frame on a Pi's processors, counted under qemu (first: builds it, 6 minutes)
 	.venv-test/bin/python -m benchmarks.arm64 $(ARGS)
+
+benchmark-peers-arm64: .venv-test/.ready models build/arm64/3.11/.ready build/arm64/qemu/.ready $(KERNELS) edge/native/kernels-aarch64.so ## the peers, counted like that on a Pi 4's processor
+	@.venv-test/bin/python -m benchmarks.peers.arm64 $(ARGS)
 
 .PHONY: bundle bundle-here deploy install uninstall
 install: ## as root, on the device: the service, now and at every boot; again to upgrade

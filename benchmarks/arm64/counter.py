@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,20 +69,27 @@ def here(case: Case, scenes: Path, work: Path) -> list[dict[str, Any]]:
 
 def counted(case: Case, scenes: Path, work: Path) -> Count:
     """What an emulated processor does."""
-    log, out = work / f"{case}.log", work / f"{case}.json"
-    path = f"{REPO}:{SITES[case.runtime]}:{ROOT / 'site'}"
+    out = work / f"{case}.json"
+    sites = (SITES[case.runtime], ROOT / "site")
+    log = emulate(case.cpu, case.arguments(scenes, out), sites, work / f"{case}.log")
+    return Count(stages(log), json.loads(out.read_text()))
+
+
+def emulate(cpu: str, arguments: Sequence[str], sites: Iterable[Path], log: Path) -> str:
+    """Run a Python script with its arguments on `cpu`, packages from `sites`: the marks' log."""
+    path = ":".join(map(str, (REPO, *sites)))
     guest = {"PYTHONPATH": path, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     guest |= {"OPENBLAS_NUM_THREADS": "1"}
     qemu = BUILD / "qemu"
     # Addresses are the same in every run, so that alignment is, and with it the count.
-    command = ["setarch", platform.machine(), "-R", str(qemu / "qemu-aarch64"), "-cpu", case.cpu]
+    command = ["setarch", platform.machine(), "-R", str(qemu / "qemu-aarch64"), "-cpu", cpu]
     command += ["-d", "plugin", "-D", str(log), "-plugin", str(qemu / "libcount.so")]
     command += ["-L", str(ROOT), "-seed", "1"]
     for name, value in guest.items():
         command += ["-E", f"{name}={value}"]
-    command += [str(ROOT / "usr/bin/python3.11"), *case.arguments(scenes, out)]
+    command += [str(ROOT / "usr/bin/python3.11"), *arguments]
     subprocess.run(command, check=True)
-    return Count(stages(log.read_text()), json.loads(out.read_text()))
+    return log.read_text()
 
 
 def stages(log: str) -> dict[str, dict[str, int]]:

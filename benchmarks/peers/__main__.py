@@ -159,7 +159,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=40, help="of frames")
     parser.add_argument("--frames", type=int, default=30, help="of each scene in a round")
     parser.add_argument("--starts", type=int, default=8, help="cold starts of each")
-    parser.add_argument("--task", type=Path, default=_task(), help=f"MediaPipe's {TASK}")
+    parser.add_argument("--task", type=Path, default=task(), help=f"MediaPipe's {TASK}")
     parser.add_argument(
         "--meshes",
         type=Path,
@@ -175,7 +175,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _task() -> Path:
+def task() -> Path:
     """Where the model may be: beside the checkout, or in build/peers."""
     beside = REPO.parent / "shared" / "peers" / TASK
     return beside if beside.is_file() else CACHE / TASK

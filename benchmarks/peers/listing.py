@@ -40,8 +40,8 @@ PEERS = (
     Peer("facemesh", "MediaPipe FaceMesh", "468 points", "mediapipe"),
     Peer("precursor", "FaceMesh + scikit-learn", "label", "precursor", PIPELINE),
     Peer("landmarker", "MediaPipe FaceLandmarker", "478 points, 52 blendshapes", "mediapipe", TASK),
-    Peer("fer", "fer", "label", "fer", share=0.2),
-    Peer("fer-keras", "fer, its Keras network", "label", "fer", share=0.2),
+    Peer("fer", "fer", "label", "fer", share=0.1),
+    Peer("fer-keras", "fer, its Keras network", "label", "fer", share=0.1),
 )
 OURS = "ours-svm"
 """What all others are held against."""

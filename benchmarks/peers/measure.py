@@ -28,6 +28,8 @@ SCENES = ("tracked", "empty")
 DAEMON = "ours-daemon"
 """The daemon's name in figures."""
 _PATIENCE_S = 180.0
+_WARM = 5
+"""Frames before those that count, in a round."""
 _PLAYED = 30
 """Frames after a cold start, before memory is taken."""
 
@@ -85,10 +87,14 @@ class Worker:
         return answer
 
     def play(self, scene: str, count: int) -> dict[str, Any]:
-        """See `benchmarks.peers.worker.play`. Raises PeerError."""
+        """`count` frames, or fewer of a slow peer: see `benchmarks.peers.worker.play`.
+
+        Raises PeerError.
+        """
         assert self._process.stdin is not None
+        warm, count = (max(1, round(n * self._peer.share)) for n in (_WARM, count))
         try:
-            self._process.stdin.write(f"{scene} {count}\n")
+            self._process.stdin.write(f"{scene} {warm} {count}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # `answer` tells why
@@ -145,14 +151,13 @@ def _round(
 ) -> None:
     medians: dict[str, dict[str, float]] = {}
     for peer in chance.sample(list(workers), len(workers)):
-        frames = max(1, round(count * peer.share))
         try:
-            found = workers[peer].play(scene, frames)
+            found = workers[peer].play(scene, count)
         except PeerError as error:
             figures.fail(str(error))
             del workers[peer]
             continue
-        figures.add(f"faces/{peer.name}/{scene}", found["faces"] / frames)
+        figures.add(f"faces/{peer.name}/{scene}", found["faces"] / len(found["ms"]))
         for q, value in zip((5, 50, 95), np.percentile(found["ms"], (5, 50, 95)), strict=True):
             figures.add(f"time/{peer.name}/{scene}/p{q}", float(value))
         figures.add(f"work/{peer.name}/{scene}", float(np.median(found["cpu_ms"])))
@@ -179,7 +184,7 @@ def starts(
                 with Worker(peer, command, core) as worker:
                     worker.answer()
                     start_s = time.monotonic() - worker.began
-                    worker.play(SCENES[0], round(_PLAYED * peer.share))
+                    worker.play(SCENES[0], _PLAYED)
                     if done >= 0:
                         figures.add(f"start/{peer.name}", start_s)
                         for name, value in program.memory_mb(worker.pid).items():

@@ -1,8 +1,8 @@
 """One peer in its own environment: `python -m benchmarks.peers.worker PEER FOLDER [FILE]`.
 
-Reads frames from FOLDER/SCENE.rgb, and answers each line of stdin, `SCENE COUNT`, with one of
-stdout: what that many frames took. The first line of stdout comes unasked, after the first reading.
-Imports nothing but numpy and what the peer itself needs.
+Reads frames from FOLDER/SCENE.rgb, and answers each line of stdin, `SCENE WARM COUNT`, with one of
+stdout: what COUNT frames took after some that warm up. The first line of stdout comes unasked,
+after the first reading. Imports nothing but numpy and what the peer itself needs.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 HEIGHT, WIDTH = 480, 640
 FIRST = "tracked"
 """The scene of the first reading."""
-WARM = 5
-"""Frames before those that count: the face is found, the caches are this process' own."""
 Image = NDArray[np.uint8]
 Step = Callable[[Image], str | None]
 """A frame (480, 640, 3) → a label, or what else was found; None where there is no face."""
@@ -144,18 +142,18 @@ def frames(path: Path, colours: str) -> Iterator[Image]:
                 yield np.ascontiguousarray(image[..., ::-1]) if colours == "bgr" else image
 
 
-def play(step: Step, scene: Iterator[Image], count: int) -> dict[str, Any]:
-    """Of `count` frames after some that warm up.
+def play(step: Step, scene: Iterator[Image], warm: int, count: int) -> dict[str, Any]:
+    """Of `count` frames after `warm` ones: the face is found, the caches are this process' own.
 
     "ms" and "cpu_ms": what each took, by the clock and of all the process' threads; "faces": how
     many had one; "labels": what was told.
     """
     took, busy, told = [], [], []
-    for index, image in zip(range(WARM + count), scene, strict=False):
+    for index, image in zip(range(warm + count), scene, strict=False):
         worked, start = process_time_ns(), perf_counter_ns()
         label = step(image)
         end, working = perf_counter_ns(), process_time_ns()
-        if index >= WARM:
+        if index >= warm:
             took.append((end - start) / 1e6)
             busy.append((working - worked) / 1e6)
             told.append(label)
@@ -172,8 +170,8 @@ def main(name: str, folder: Path, file: str) -> None:
     step = open_peer(name, file)
     answers.write(json.dumps({"first": step(next(scenes[FIRST]))}) + "\n")
     for line in sys.stdin:
-        scene, count = line.split()
-        answers.write(json.dumps(play(step, scenes[scene], int(count))) + "\n")
+        scene, *counts = line.split()
+        answers.write(json.dumps(play(step, scenes[scene], *map(int, counts))) + "\n")
 
 
 if __name__ == "__main__":

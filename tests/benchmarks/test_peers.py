@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.arm64 import guest as counted
+from benchmarks.arm64 import scenes
+from benchmarks.arm64.guest import COUNTED, END, WARM
 from benchmarks.figures import Figures
 from benchmarks.peers import __main__ as command
-from benchmarks.peers import environments, measure, pipeline, table, worker
+from benchmarks.peers import arm64, environments, guest, measure, pipeline, table, worker
 from benchmarks.peers.listing import PEERS, TASK, chosen
 from edge.errors import SetupError
 from tests.conftest import REPO
@@ -262,3 +265,45 @@ def test_without_meshes_one_of_the_same_size_is_made(tmp_path: Path) -> None:
     told = loaded.predict_proba(np.random.default_rng(2).normal(1, 0.3, (1, 468)))
     assert told.shape == (1, 7)
     assert told.sum() == pytest.approx(1)
+
+
+def test_what_is_counted_on_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guest as it runs under the emulator, here without one: frames, marks, what was told."""
+    pictures, out = tmp_path / "scenes.npz", tmp_path / "told.json"
+    scenes.save(pictures, REPO / "models/sample.png", WARM + COUNTED)
+    marks: list[int] = []
+    monkeypatch.setattr(counted, "_call", lambda number, tag: marks.append(tag))
+    monkeypatch.setattr(guest, "_call", lambda number, tag: marks.append(tag))
+    guest.main("ours-mesh", pictures, out, "")
+    told = json.loads(out.read_text())
+    assert told == {"tracked": ["mesh"] * 5, "empty": [None] * 5}
+    frame = [0, 1]  # begins, ends
+    assert marks == [
+        *frame * WARM,
+        -1,
+        *frame * COUNTED,
+        END,
+        *frame * WARM,
+        -3,
+        *frame * COUNTED,
+        END,
+    ]
+
+
+@pytest.mark.parametrize("environment", ["mediapipe", "precursor", "fer"])
+def test_pins_for_arm_need_no_window_system(environment: str) -> None:
+    pins = arm64.pins(environment)
+    assert any(pin.startswith("opencv-contrib-python-headless==") for pin in pins)
+    assert not any(pin.startswith(("opencv-contrib-python==", "jaxlib", "#")) for pin in pins)
+
+
+def test_counts_are_a_table() -> None:
+    counts = {
+        "ours-svm": {"tracked": 25_000_000, "empty": 20_000_000},
+        "facemesh": {"tracked": 30_000_000, "empty": 22_500_000},
+    }
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in arm64.lines(counts)[2:]]
+    assert rows == [
+        ["ours, svm", "label", "25.0", "1.00", "20.0"],
+        ["MediaPipe FaceMesh", "468 points", "30.0", "1.20", "22.5"],
+    ]
