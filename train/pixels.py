@@ -14,41 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from edge.cameras.opencv import decode
 from edge.types import CLASSES
-from train.dataset import Picture
+from train.crops import SIDE, crops
 from train.graph import keras
 from train.prepare import Data
 
 Array = NDArray[Any]
-SIDE = 48
-MARGIN = 1.2
-"""Of the mesh's box around which a larger picture is cut."""
 
 
-def crops(pictures: Sequence[Picture], landmarks: Array) -> Array:
-    """Grey faces (N, 48, 48) float32, each of mean 0 and deviation 1.
+def network(stem: int = 32, blocks: Sequence[int] = (48, 96, 160, 224)) -> Any:
+    """(batch, 48, 48, 1) → logits (batch, 7): a residual network.
 
-    A picture of 48×48 is taken as it is; of a larger one the square around its mesh.
+    `stem`, `blocks`: channels; by default 0.95 million parameters.
     """
-    out = np.empty((len(pictures), SIDE, SIDE), np.float32)
-    for row, (picture, mesh) in enumerate(zip(pictures, landmarks, strict=True)):
-        image = cv2.cvtColor(decode(picture.read_bytes(), picture.id), cv2.COLOR_RGB2GRAY)
-        if image.shape != (SIDE, SIDE):
-            low, high = mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)
-            side = float((high - low).max()) * MARGIN
-            x, y = (low + high - side) / 2
-            scale = SIDE / side
-            matrix = np.array([[scale, 0, -x * scale], [0, scale, -y * scale]])
-            image = cv2.warpAffine(
-                image, matrix, (SIDE, SIDE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
-            )
-        out[row] = (image - image.mean()) / (image.std() + 1)
-    return out
-
-
-def network() -> Any:
-    """(batch, 48, 48, 1) → logits (batch, 7): four residual blocks, 0.95 million parameters."""
     layers = keras.layers
 
     def convolution(x: Any, channels: int, size: int = 3, stride: int = 1) -> Any:
@@ -63,9 +41,9 @@ def network() -> Any:
         return layers.ReLU()(layers.Add()([x, y]))
 
     given = keras.Input((SIDE, SIDE, 1))
-    x = layers.ReLU()(convolution(given, 32, stride=2))
-    for channels, stride in ((48, 1), (96, 2), (160, 2), (224, 2)):
-        x = block(x, channels, stride)
+    x = layers.ReLU()(convolution(given, stem, stride=2))
+    for index, channels in enumerate(blocks):
+        x = block(x, channels, stride=2 if index else 1)
     x = layers.Dropout(0.4)(layers.GlobalAveragePooling2D()(x))
     return keras.Model(given, layers.Dense(len(CLASSES), dtype="float32")(x))
 
@@ -115,22 +93,39 @@ class _Faces(keras.utils.Sequence):  # type: ignore[misc]
 
 def fit(data: Data, epochs: int = 25, batch: int = 128, seed: int = 0) -> Array:
     """Train it; (V, 7) probabilities of validation, means over picture and mirror."""
-    keras.utils.set_random_seed(seed)
-    faces = _Faces(crops(data.pictures, data.landmarks), data.label, batch, seed)
-    validation = crops(data.validation_pictures, data.validation_landmarks)[..., None]
+    validation = crops(data.validation_pictures, data.validation_landmarks)
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy(_precision())
+    keras.utils.set_random_seed(seed)
     model = network()
     keras.mixed_precision.set_global_policy(before)
-    rate = keras.optimizers.schedules.CosineDecay(0.08, len(faces) * epochs)
+    learn(model, crops(data.pictures, data.landmarks), data.label, epochs, batch, seed)
+    return probabilities(model, validation)
+
+
+def learn(
+    model: Any,
+    faces: Array,
+    label: Array,
+    epochs: int,
+    batch: int = 128,
+    seed: int = 0,
+    callbacks: Sequence[Any] = (),
+) -> None:
+    """Train `model` on normal `faces` (N, 48, 48) with their `label` (N,)."""
+    batches = _Faces(faces, label, batch, seed)
+    rate = keras.optimizers.schedules.CosineDecay(0.08, len(batches) * epochs)
     model.compile(
         keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=5e-4, clipnorm=5.0),
         keras.losses.CategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    model.fit(faces, epochs=epochs, verbose=2)
-    both = [
-        model.predict(v, batch_size=512, verbose=0) for v in (validation, validation[:, :, ::-1])
-    ]
-    probabilities: Array = softmax(np.mean(both, axis=0), axis=1)
-    return probabilities
+    model.fit(batches, epochs=epochs, callbacks=list(callbacks), verbose=2)
+
+
+def probabilities(model: Any, faces: Array) -> Array:
+    """(N, 7) of normal `faces` (N, 48, 48), means over picture and mirror."""
+    faces = faces[..., None]
+    both = [model.predict(view, batch_size=512, verbose=0) for view in (faces, faces[:, :, ::-1])]
+    found: Array = softmax(np.mean(both, axis=0), axis=1)
+    return found

@@ -56,12 +56,14 @@ def prepare(
     *,
     near: float = splits.NEAR,
     train_on: Sequence[str] = (),
+    views: Sequence[str] = OTHERS,
 ) -> tuple[Data, dict[str, Any]]:
     """The split meshes of the data sets `roots`, and what is to be said about them.
 
     Everything that takes long is kept in `out` and not made again, and done by whatever
     `spread.over` says. `near`: see `splits.decide`.
     `train_on`: names of the sources to train on; the others are only judged; all where empty.
+    `views`: which other views of the training pictures are wanted.
     Raises EdgeError where a class would be without pictures in one of the splits; where names and
     folders tell already, before anything that takes long.
     """
@@ -103,7 +105,7 @@ def prepare(
     learnt = [pictures[i] for i in train]
     seen = {
         name: meshes.extract(learnt, out / f"meshes-{name}.npz", view=name).landmarks
-        for name in OTHERS
+        for name in views
     }
     data = Data(
         landmarks=rows.landmarks[train],

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the graph network needs Python 3.11 or 3.12")
 pytest.importorskip("spektral")
 
-from train import gnn, gnn_search, limits, pixels
+from train import crops, gnn, gnn_search, limits
 from train.dataset import find_pictures
 from train.graph import Shape
 
@@ -57,13 +57,13 @@ def test_pixels_are_cut_around_the_mesh(
     mesh = Recognizer(models_dir)(portrait).mesh
     assert mesh is not None
     pictures = find_pictures([tmp_path / "data"])[0]
-    bright, dark = pixels.crops(pictures, np.stack([mesh.landmarks] * 2))
+    bright, dark = crops.crops(pictures, np.stack([mesh.landmarks] * 2))
     assert bright.shape == (48, 48)
     assert abs(bright.mean()) < 1e-3
     assert np.corrcoef(bright.ravel(), dark.ravel())[0, 1] > 0.99
     # The mouth, which smiles, shows teeth: brighter than the cheeks beside it.
     low, high = mesh.landmarks[:, :2].min(axis=0), mesh.landmarks[:, :2].max(axis=0)
-    side = (high - low).max() * pixels.MARGIN
+    side = (high - low).max() * crops.MARGIN
     x, y = (mesh.landmarks[13, :2] - (low + high - side) / 2) / side * 48
     assert 16 < x < 32
     assert 24 < y < 44

@@ -1,0 +1,1 @@
+"""What light, noise, movement and covered faces do to a reading, in figures."""

@@ -1,0 +1,215 @@
+"""`make robustness DATA=…`: what light, noise, movement and covered faces cost, in points.
+
+Every picture is changed in twenty ways, five severities each; our models, a pixel network trained
+by us, and with --peers the fer package read it. JSON, Markdown and a picture for each source go to
+benchmarks/results. A run that was stopped goes on; another classifier is judged in a minute.
+"""
+
+from __future__ import annotations
+
+import os
+
+# As `python -m edge` does, and for the same reason: before numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.__main__ import RESULTS
+from benchmarks.machine import about
+from benchmarks.report import table
+from benchmarks.robustness import peer, report
+from benchmarks.robustness.conditions import CLEAN, CONDITIONS, TURNING
+from benchmarks.robustness.judge import Figures, judge
+from benchmarks.robustness.look import Cell, cells, is_of, keep, look
+from benchmarks.robustness.read import LABELS, Said, read, said_by
+from benchmarks.robustness.sample import Sample, draw
+from edge.arrays import load
+from edge.bundle import DEFAULT_DIR, Bundle
+from edge.errors import EdgeError
+from edge.types import UNKNOWN
+from train.prepare import prepare
+
+OUT = Path("build/robustness")
+"""Untracked; everything in it can be made again."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; the exit status. A mistake is one line on stderr."""
+    options = _options(arguments)
+    try:
+        _measure(options)
+    except (EdgeError, peer.PeerError) as error:
+        print(f"robustness: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"robustness: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("robustness: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> None:
+    started = time.monotonic()
+    bundle = Bundle.open(options.bundle)
+    data, said_of_data = prepare(options.data, options.train, jobs=options.jobs, views=())
+    options.out.mkdir(parents=True, exist_ok=True)
+    # TensorFlow only from here on: a mistake in the arguments should not wait for it.
+    from benchmarks.robustness import control
+
+    net = control.trained(data, options.out, said_of_data["dataset"]["fingerprint"], options.epochs)
+    count, most = (80, 80) if options.quick else (options.pictures, options.most)
+    samples = draw(data, options.train / "splits.csv", max(count, most))
+    todo = cells(samples, count)
+    looks = look(todo, options.out / "looks", net, net.made_by, options.jobs)
+    said: dict[str, list[Said | None]] = {}
+    for model in report.OURS:
+        said[model] = [
+            *read(todo, looks, model, bundle.folder, options.out / "readings", options.jobs)
+        ]
+    said["pixels"] = [said_by(some.control, some) for some in looks]
+    said["pixels, level"] = [said_by(some.control_level, some) for some in looks]
+    if options.peers:
+        few = 20 if options.quick else options.peer_pictures
+        said["fer"] = _peer(todo, few, options.out)
+    found = judged(todo, said)
+    _write(options, samples, todo, found, time.monotonic() - started)
+
+
+def judged(todo: Sequence[Cell], said: dict[str, list[Said | None]]) -> dict[report.Key, Figures]:
+    """The figures of every system in every cell in which it said something."""
+    found = {}
+    for system, answers in said.items():
+        clean = {
+            cell.sample.source: (cell, answer)
+            for cell, answer in zip(todo, answers, strict=True)
+            if cell.condition is CLEAN and answer is not None
+        }
+        for cell, answer in zip(todo, answers, strict=True):
+            if answer is None:
+                continue
+            whole, before = clean[cell.sample.source]
+            rows = min(len(answer.best), len(before.best))
+            answer = Said(answer.best[:rows], answer.label[:rows], answer.face[:rows])
+            key = (cell.sample.source, cell.condition.name, cell.level, system)
+            found[key] = judge(whole.sample.label, answer, before, whole.sample.group)
+    return found
+
+
+def _peer(todo: Sequence[Cell], count: int, out: Path) -> list[Said | None]:
+    """What the fer package says of the first pictures of each cell; None where it is not asked."""
+    python = peer.environment(out / "fer-venv")
+    folder = out / "fer"
+    folder.mkdir(exist_ok=True)
+    program = peer.Peer(python)
+    answers: list[Said | None] = []
+    for cell in tqdm(todo, desc="readings of fer", unit="cell", disable=None):
+        if cell.condition.name == TURNING:  # it does not track
+            answers.append(None)
+            continue
+        some = Cell(cell.sample.first(count), cell.condition, cell.level)
+        path, stamp = folder / f"{cell.name}.npz", some.stamp(peer.VERSION)
+        if not is_of(path, stamp):
+            frames = [some.frames(row)[-1] for row in range(len(some.sample))]
+            keep(path, stamp, {"scores": program(frames, some.sample.kind == "crop")})
+        scores = load(path, ["scores"])["scores"]
+        face = scores.any(axis=1)
+        best = np.where(face, scores.argmax(axis=1), -1)
+        answers.append(Said(best, np.where(face, best, LABELS.index(UNKNOWN)), face))
+    program.close()
+    return answers
+
+
+def _write(
+    options: argparse.Namespace,
+    samples: Sequence[Sample],
+    todo: Sequence[Cell],
+    found: dict[report.Key, Figures],
+    seconds: float,
+) -> None:
+    """On the terminal, and into the files of a result."""
+    now = datetime.now(UTC)
+    stem = options.results / f"{now:%Y-%m-%d-%H%M%S}-robustness"
+    options.results.mkdir(parents=True, exist_ok=True)
+    sources = {sample.source: sample.kind for sample in samples}
+    faces = []
+    for cell in todo:
+        if cell.condition is CLEAN:
+            boxes = np.ptp(cell.sample.meshes[..., :2], axis=1)
+            across = np.median(boxes[:, 0])
+            faces.append(f"{cell.sample.source}'s faces are {across:.0f} pixels wide in the median")
+    told = report.summary(found, sources, f"{'; '.join(faces)}.")
+    print("\n".join(told))
+    machine = about() | {"models": _models(options.bundle)}
+    result = {
+        "kind": "robustness",
+        "about": machine,
+        "options": {key: str(value) for key, value in vars(options).items()},
+        "seconds": round(seconds),
+        "sources": sources,
+        "conditions": [
+            {"name": c.name, "family": c.family, "unit": c.unit, "levels": c.levels}
+            for c in CONDITIONS
+        ],
+        "figures": {
+            "/".join((source, condition, f"{level:g}", system)): {
+                key: round(value, 4) if isinstance(value, float) else value
+                for key, value in asdict(figures).items()
+            }
+            for (source, condition, level, system), figures in found.items()
+        },
+    }
+    stem.with_suffix(".json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
+    body = [f"# Robustness, {now:%Y-%m-%d %H:%M} UTC", ""]
+    for source in sources:
+        name = f"{stem.name}-{source}.png"
+        report.picture(found, source, options.results / name)
+        body += [f"![Points of accuracy lost, {source}]({name})", ""]
+    body += [*told, "", "## Every severity"]
+    for source in sources:
+        body += report.every(found, source)
+    body += ["", "## Machine", "", *table(["what", "is"], [[k, v] for k, v in machine.items()])]
+    body += ["", f"This run took {seconds / 60:.0f} minutes with what was kept of earlier ones."]
+    stem.with_suffix(".md").write_text("\n".join(body) + "\n")
+    print(f"\nwritten: {stem}.json, .md, .png")
+
+
+def _models(folder: Path | None) -> str:
+    """Which bundle: the start of its classifiers' checksums."""
+    bundle = Bundle.open(folder)
+    parts = [(name, bundle.model(name).get("sha256")) for name in bundle.models]
+    return ", ".join(f"{name} {sha[:8]}" for name, sha in parts if sha)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
+    parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
+    parser.add_argument("--bundle", type=Path, default=DEFAULT_DIR, help="default: models/")
+    parser.add_argument("--pictures", type=int, default=500, help="of a source, a severity")
+    parser.add_argument(
+        "--most", type=int, default=1600, help="where our goal is judged, and clean (default 1600)"
+    )
+    parser.add_argument("--quick", action="store_true", help="80 pictures: whether it runs")
+    parser.add_argument("--peers", action="store_true", help="the fer package, too")
+    parser.add_argument("--peer-pictures", type=int, default=250, help="that it reads")
+    parser.add_argument("--epochs", type=int, default=14, help="of the control's training")
+    parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
+    parser.add_argument("--train", type=Path, default=Path("build/train"), help="meshes, splits")
+    parser.add_argument("--out", type=Path, default=OUT, help=f"what is kept (default: {OUT})")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
