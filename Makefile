@@ -10,7 +10,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 ARCH ?= aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers benchmark-peers-arm64 clean distclean
+.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers benchmark-peers-arm64 robustness clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -56,6 +56,9 @@ evaluate: data-given .venv-train/.ready models $(KERNELS) ## how well the bundle
 compare: .venv-train/.ready models $(KERNELS) ## which of two reads better: A=… B=… (bundles, models, results of evaluate) and DATA="…"
 	@test -n "$(A)" -a -n "$(B)" || { echo 'say what to compare: make compare A=svm B=both DATA="…", or A=build/evaluate/… B=build/evaluate/…' >&2; exit 2; }
 	@.venv-train/bin/python -m benchmarks.evaluate.compare $(A) $(B) $(DATA) $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+robustness: data-given .venv-train/.ready models $(KERNELS) ## what light, noise, movement and covered faces cost: benchmarks/results (ARGS="--peers --quick …")
+	.venv-train/bin/python -m benchmarks.robustness $(DATA) $(ARGS)
 
 benchmark: edge models ## how fast and small it is here: benchmarks/results (ARGS="--minutes 30 …"; 3 minutes)
 	@.venv/bin/python -m benchmarks $(ARGS)

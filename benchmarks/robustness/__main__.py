@@ -37,6 +37,7 @@ from edge.arrays import load
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.errors import EdgeError
 from edge.types import UNKNOWN
+from train import spread
 from train.prepare import prepare
 
 OUT = Path("build/robustness")
@@ -63,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure(options: argparse.Namespace) -> None:
     started = time.monotonic()
     bundle = Bundle.open(options.bundle)
-    data, said_of_data = prepare(options.data, options.train, jobs=options.jobs, views=())
+    with spread.over(options.jobs):
+        data, said_of_data = prepare(options.data, options.train, views=())
     options.out.mkdir(parents=True, exist_ok=True)
     # TensorFlow only from here on: a mistake in the arguments should not wait for it.
     from benchmarks.robustness import control

@@ -36,11 +36,15 @@ class Scene:
     mesh: Array
     """(468, 3) pixels: the mesh of the clean picture."""
 
-    def frame(self, picture: Image | None = None, matrix: Array | None = None) -> Image:
+    def frame(
+        self, picture: Image | None = None, matrix: Array | None = None, relit: bool = False
+    ) -> Image:
         """What the camera sees of `picture` (the clean one), moved by `matrix` (3, 3).
 
-        The matrix is around the middle: of a crop, or of a photograph's face.
+        The matrix is around the middle: of a crop, or of a photograph's face. `relit`: the rest of
+        the frame is in the same light as the picture, which is another than the clean one's.
         """
+        ground = (picture if relit and picture is not None else self.picture).mean(axis=(0, 1))
         picture = self.picture if picture is None else picture
         if self.kind == "crop":
             if matrix is None:
@@ -52,7 +56,7 @@ class Scene:
         x, y = self.centre
         to = corrupt.shifted((FRAME[0] - 1) / 2, (FRAME[1] - 1) / 2)
         whole = to @ (np.eye(3) if matrix is None else matrix) @ corrupt.shifted(-x, -y)
-        return corrupt.moved(picture, whole, FRAME, picture.mean(axis=(0, 1)))
+        return corrupt.moved(picture, whole, FRAME, ground)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -98,19 +102,26 @@ class Condition:
         return self.make(scene, level, np.random.default_rng(int.from_bytes(seed, "big")))
 
 
-def _pixels(change: Callable[[Image, float], Image]) -> Callable[[Scene, float, Rng], list[Image]]:
+Make = Callable[[Scene, float, Rng], list[Image]]
+
+
+def _lit(change: Callable[[Image, float], Image]) -> Make:
+    return lambda scene, level, rng: [scene.frame(change(scene.picture, level), relit=True)]
+
+
+def _lit_by_lot(change: Callable[[Image, float, Rng], Image]) -> Make:
+    return lambda scene, level, rng: [scene.frame(change(scene.picture, level, rng), relit=True)]
+
+
+def _pixels(change: Callable[[Image, float], Image]) -> Make:
     return lambda scene, level, rng: [scene.frame(change(scene.picture, level))]
 
 
-def _lot(
-    change: Callable[[Image, float, Rng], Image],
-) -> Callable[[Scene, float, Rng], list[Image]]:
+def _noise(change: Callable[[Image, float, Rng], Image]) -> Make:
     return lambda scene, level, rng: [scene.frame(change(scene.picture, level, rng))]
 
 
-def _covered(
-    change: Callable[[Image, Array, float], Image],
-) -> Callable[[Scene, float, Rng], list[Image]]:
+def _covered(change: Callable[[Image, Array, float], Image]) -> Make:
     return lambda scene, level, rng: [scene.frame(change(scene.picture, scene.mesh, level))]
 
 
@@ -170,7 +181,7 @@ CONDITIONS = (
         "light",
         "×{}",
         (0.8, 0.6, 0.4, 0.25, 0.1),
-        _pixels(corrupt.brightness),
+        _lit(corrupt.brightness),
         (0.8, 0.6),
     ),
     Condition(
@@ -178,29 +189,37 @@ CONDITIONS = (
         "light",
         "×{}",
         (1.2, 1.4, 1.8, 2.5, 3.5),
-        _pixels(corrupt.brightness),
+        _lit(corrupt.brightness),
         (1.2, 1.4),
     ),
-    Condition("contrast", "light", "×{}", (0.7, 0.5, 0.3, 0.2, 0.1), _pixels(corrupt.contrast)),
-    Condition("gamma", "light", "γ {} or its inverse", (1.5, 2, 2.5, 3.5, 5), _lot(corrupt.gamma)),
+    Condition("contrast", "light", "×{}", (0.7, 0.5, 0.3, 0.2, 0.1), _lit(corrupt.contrast)),
+    Condition(
+        "gamma", "light", "γ {} or its inverse", (1.5, 2, 2.5, 3.5, 5), _lit_by_lot(corrupt.gamma)
+    ),
     Condition(
         "light from one side",
         "light",
         "-{} across",
         (0.3, 0.5, 0.7, 0.85, 0.95),
-        _lot(corrupt.side_light),
+        _lit_by_lot(corrupt.side_light),
     ),
     Condition(
         "colour cast",
         "light",
         "red, blue ±{}",
         (0.1, 0.2, 0.35, 0.5, 0.7),
-        _lot(corrupt.colour_cast),
+        _lit_by_lot(corrupt.colour_cast),
     ),
     Condition(
-        "Gaussian noise", "noise", "σ {} of 255", (5, 10, 20, 40, 70), _lot(corrupt.gaussian_noise)
+        "Gaussian noise",
+        "noise",
+        "σ {} of 255",
+        (5, 10, 20, 40, 70),
+        _noise(corrupt.gaussian_noise),
     ),
-    Condition("shot noise", "noise", "{} photons", (300, 100, 40, 15, 5), _lot(corrupt.shot_noise)),
+    Condition(
+        "shot noise", "noise", "{} photons", (300, 100, 40, 15, 5), _noise(corrupt.shot_noise)
+    ),
     Condition("JPEG", "noise", "quality {}", (60, 30, 15, 8, 4), _pixels(corrupt.jpeg)),
     Condition(
         "blur", "noise", "σ {} of the side", (0.01, 0.02, 0.03, 0.05, 0.08), _pixels(corrupt.blur)
