@@ -88,7 +88,7 @@ def mean_neutral(bundle: Bundle) -> NDArray[np.float32]:
 
 
 def save(path: Path, resting: NDArray[np.float32], frames: int, bundle: Bundle) -> None:
-    """Replace the file or leave it as it was. Raises OutputError where the disk does not take it."""
+    """Replace the file or leave it as it was. Raises OutputError when it cannot be."""
     content = BytesIO()
     np.savez(
         content,

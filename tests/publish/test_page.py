@@ -37,8 +37,12 @@ Serve = Callable[..., Page]
 def serve() -> Iterator[Serve]:
     made: list[Page] = []
 
-    def build(status: Callable[[], dict[str, Any]] = dict, **settings: Any) -> Page:
-        made.append(Page(PageSettings(**{"port": free_port(), **settings}), status))
+    def build(
+        status: Callable[[], dict[str, Any]] = dict,
+        calibrate: Callable[[], bool] | None = None,
+        **settings: Any,
+    ) -> Page:
+        made.append(Page(PageSettings(**{"port": free_port(), **settings}), status, calibrate))
         return made[-1]
 
     yield build
@@ -573,3 +577,35 @@ def test_without_a_token_none_is_kept(serve: Serve) -> None:
     status, headers, _ = ask(serve(), f"/?token={TOKEN}")
     assert status == 200
     assert "set-cookie" not in headers
+
+
+def test_the_button(serve: Serve, token_file: str) -> None:
+    pressed = []
+    page = serve(calibrate=lambda: pressed.append(1) is None)
+    own = f"http://127.0.0.1:{page.port}"
+    for target, headers, status in (
+        ("/calibrate", {}, 403),  # browsers say whose page it is
+        ("/calibrate", {"Origin": "null"}, 403),
+        ("/calibrate", {"Origin": "http://evil.example"}, 403),
+        ("/calibrate", {"Origin": own, "Sec_Fetch_Site": "cross-site"}, 403),
+        ("/calibrate", {"Origin": own, "Host": "evil.example"}, 421),
+        ("/calibrate", {"Origin": own, "Content_Length": "3"}, 413),
+        ("/", {"Origin": own}, 405),
+        ("/events", {"Origin": own}, 405),
+    ):
+        assert ask(page, target, "POST", **headers)[0] == status, (target, headers)
+    assert ask(page, "/calibrate")[0] == 404  # a link or a picture does nothing
+    assert pressed == []
+    assert ask(page, "/calibrate", "POST", Origin=own)[0] == 202
+    assert pressed == [1]
+
+    kept = serve(calibrate=lambda: True, token_file=token_file)
+    own = f"http://127.0.0.1:{kept.port}"
+    assert ask(kept, "/calibrate", "POST", Origin=own)[0] == 401
+    bearer = f"Bearer {TOKEN}"
+    assert ask(kept, "/calibrate", "POST", Origin=own, Authorization=bearer)[0] == 202
+
+    for calibrate in (None, lambda: False):
+        busy = serve(calibrate=calibrate)
+        own = f"http://127.0.0.1:{busy.port}"
+        assert ask(busy, "/calibrate", "POST", Origin=own)[0] == 409

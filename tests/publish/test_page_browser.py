@@ -240,7 +240,7 @@ def test_the_label_is_large(look: Callable[..., Tab], program: Program) -> None:
 
 def test_by_keyboard(look: Callable[..., Tab]) -> None:
     tab = look()
-    for name in ("mirror", "pause"):
+    for name in ("mirror", "pause"):  # the third is off: there is nowhere to write to
         tab.key("Tab", 9)
         assert tab.run("document.activeElement.id") == name
         assert tab.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
@@ -264,6 +264,34 @@ def test_the_mirror_mirrors(look: Callable[..., Tab]) -> None:
         tab.run("document.getElementById('mirror').click()")
         assert face(tab)[:2] == pytest.approx(expected, abs=0.01)
     assert abs(left + right - 1) > 0.02  # or there would be nothing to see
+
+
+def test_calibration(look: Callable[..., Tab], launch: Callable[..., Program]) -> None:
+    still = Stream(jpegs(61)[60:])
+    program = launch(
+        "--set", "classify.baseline=face.npz", "--set", "classify.baseline_strength=1.0",
+        source=still.url,
+    )  # fmt: skip
+    tab = look(program.url)
+    told = "document.getElementById('calibration').textContent"
+    tab.until(f"{told} == 'Resting face: not calibrated yet'")
+    tab.until("document.getElementById('label').textContent == 'happy'")
+    tab.run("document.getElementById('calibrate').click()")
+    tab.until(f"{told}.includes('relax your face')")
+    tab.until(f"{told}.includes('keep still … 4')")
+    assert tab.run("document.getElementById('calibrate').disabled")
+    tab.picture(SEEN / "calibrating.png")
+    tab.until(f"{told}.includes('kept the mean of ')")
+    assert not tab.run("document.getElementById('calibrate').disabled")
+    # She smiles; that is how she looks at rest, now.
+    tab.until("document.getElementById('label').textContent == 'neutral'")
+    assert tab.complaints() == []
+    program.end()
+    program.start()  # and it is remembered
+    live(tab)
+    tab.until(f"{told} == 'Resting face: your resting face is known'")
+    tab.until("document.getElementById('label').textContent == 'neutral'")
+    still.cut()
 
 
 def test_what_a_screen_reader_finds(look: Callable[..., Tab]) -> None:

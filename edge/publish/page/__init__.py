@@ -22,7 +22,15 @@ from typing import Any
 
 from edge.errors import SettingsError
 from edge.publish.page import message
-from edge.publish.page.request import LONGEST, Guard, Refused, Request, response, stream
+from edge.publish.page.request import (
+    LONGEST,
+    Guard,
+    Refused,
+    Request,
+    read_token,
+    response,
+    stream,
+)
 from edge.publish.sockets import listening
 from edge.settings import PageSettings
 from edge.types import Frame, Gap, Reading
@@ -33,6 +41,8 @@ MOMENT_S, MOMENTS = 0.25, 240
 """The last minute, for who comes later: a moment this often, and so many of them."""
 CONNECTIONS, VIEWERS = 200, 20
 """Connections at a time, and those of them that may stay."""
+STATUS_S = 0.25
+"""How often it is asked how the program is, seconds."""
 REQUEST_S = 5.0
 """Seconds for a whole request."""
 TAKE_S = 10.0
@@ -57,8 +67,8 @@ class Page:
     ) -> None:
         """Listens at once. Raises SetupError or OutputError when it may not.
 
-        `status`: how the program is, for the page to show; called once a second while there is a
-        viewer, in another thread. `calibrate`: begins a calibration, which then is told in the
+        `status`: how the program is, for the page to show; called a few times a second while there
+        is a viewer, in another thread. `calibrate`: begins a calibration, which then is told in the
         status; whether it could.
         """
         self._picture = settings.picture
@@ -73,7 +83,7 @@ class Page:
         }
         listener = listening("page", settings.address, settings.port)
         try:
-            self._guard = Guard(settings.address, token(settings, listener))
+            self._guard = Guard(settings.address, read_token(settings, listener))
         except SettingsError:
             listener.close()
             raise
@@ -90,7 +100,8 @@ class Page:
         self._connections = 0
         self._message = b""
         self._known: dict[str, Any] = {}
-        self._known_s = self._beat_s = time.monotonic()
+        self._rate: float | None = None
+        self._counted_s = self._known_s = self._beat_s = time.monotonic()
         self._error: BaseException | None = None
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
@@ -222,7 +233,7 @@ class Page:
         news = asyncio.Event()
         if not self._viewers:
             with self._lock:
-                self._frames, self._known, self._known_s = 0, {}, time.monotonic()
+                self._frames, self._rate, self._counted_s = 0, None, time.monotonic()
         self._viewers.add(news)
         try:
             with self._lock:
@@ -253,16 +264,15 @@ class Page:
             news.set()
 
     def _how(self) -> dict[str, Any]:
-        """How the program is, taken once a second."""
+        """How the program is."""
         now = time.monotonic()
-        passed = now - self._known_s
-        if not self._known or passed >= 1:
-            rate = None
-            if passed >= 1:
-                with self._lock:
-                    rate, self._frames = self._frames / passed, 0
-                self._known_s = now
-            self._known = {**self._status(), "frames_per_second": rate}
+        if now - self._counted_s >= 1:
+            with self._lock:
+                frames, self._frames = self._frames, 0
+            self._rate, self._counted_s = frames / (now - self._counted_s), now
+        if not self._known or now - self._known_s >= STATUS_S:
+            self._known = {**self._status(), "frames_per_second": self._rate}
+            self._known_s = now
         return self._known
 
 

@@ -166,7 +166,7 @@ def _head(status: HTTPStatus, lines: list[str]) -> bytes:
     return f"HTTP/1.1 {status.value} {status.phrase}\r\n{own}{_HEADERS}\r\n".encode("latin-1")
 
 
-def token(settings: PageSettings, listener: socket.socket) -> str:
+def read_token(settings: PageSettings, listener: socket.socket) -> str:
     """What viewers have to know; "" where only this machine can ask, and no file is named.
 
     Raises SettingsError where there has to be one.

@@ -1,0 +1,333 @@
+"""Calibration: a resting face becomes a baseline, all else one line that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from edge import Recognizer, calibrate
+from edge.baseline import Baseline, mean_neutral, save
+from edge.bundle import Bundle
+from edge.calibrate import Calibrator
+from edge.errors import OutputError, SetupError
+from edge.features import aligned
+from edge.settings import ClassifySettings
+from edge.types import UNKNOWN, Frame, Gap, Mesh, Reading
+from tests.tools.mjpeg import Stream, jpegs
+
+NOBODY = Reading(UNKNOWN, None, None, None, {}, "no face")
+Command = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def recognise(models_dir: Path) -> Recognizer:
+    return Recognizer(models_dir)
+
+
+@pytest.fixture
+def resting(recognise: Recognizer, portrait: np.ndarray) -> Mesh:
+    recognise.baseline = None
+    mesh = recognise(portrait).mesh
+    assert mesh is not None
+    return mesh
+
+
+def play(
+    calibrator: Calibrator,
+    portrait: np.ndarray,
+    look: Callable[[float], Mesh | None],
+    seconds: float = 40,
+) -> list[str]:
+    """15 frames a second, until it is over; the phases that it went through."""
+    phases = []
+    for i in range(int(seconds * 15)):
+        mesh = look(i / 15)
+        reading = NOBODY if mesh is None else Reading("happy", 0.9, None, mesh)
+        calibrator(Frame(portrait, i / 15, "a", i, clock_s=i / 15), reading)
+        phase = calibrator.progress.phase
+        if not phases or phases[-1] != phase:
+            phases.append(phase)
+        if calibrator.progress.over:
+            break
+    return phases
+
+
+def shaken(mesh: Mesh, size: float, seed: int) -> Mesh:
+    """Noise of `size` radii on every landmark."""
+    radius = float(np.sqrt(np.square(mesh.landmarks - mesh.landmarks.mean(0)).sum(1).mean()))
+    noise = np.random.default_rng(seed).normal(0, size * radius / 3**0.5, (468, 3))
+    return Mesh((mesh.landmarks + noise).astype(np.float32), mesh.presence)
+
+
+def test_a_resting_face_is_kept(
+    recognise: Recognizer, resting: Mesh, portrait: np.ndarray, tmp_path: Path
+) -> None:
+    settings = ClassifySettings(baseline=str(tmp_path / "new" / "face.npz"))
+    calibrator = Calibrator(settings, recognise)
+    assert calibrator.progress.phase == "idle"
+    assert calibrator.start()
+    assert not calibrator.start()  # once is enough
+
+    def look(now: float) -> Mesh | None:
+        return None if now < 2 else shaken(resting, 0.02, int(now * 15))
+
+    assert play(calibrator, portrait, look) == ["waiting", "ready", "taking", "done"]
+    assert f"75 frames in {settings.baseline}" in calibrator.progress.text
+    with np.load(settings.baseline, allow_pickle=False) as file:
+        assert sorted(file) == ["frames", "landmarks", "network"]
+        assert np.abs(file["landmarks"] - aligned(resting.landmarks)).max() < 0.01
+        assert file["frames"] == 75
+    assert recognise.baseline is not None  # at work at once
+    assert Calibrator(settings, recognise).progress.text == "your resting face is known"
+    assert calibrator.start()  # and again
+
+
+@pytest.mark.parametrize(
+    ("size", "gone", "said"),
+    [
+        (0.1, 0.0, "too much movement: 0.1"),
+        (0.02, 0.5, "no steady face: seen in"),
+    ],
+)
+def test_a_face_that_does_not_rest(
+    recognise: Recognizer,
+    resting: Mesh,
+    portrait: np.ndarray,
+    tmp_path: Path,
+    size: float,
+    gone: float,
+    said: str,
+) -> None:
+    path = tmp_path / "face.npz"
+    calibrator = Calibrator(ClassifySettings(baseline=str(path)), recognise)
+    calibrator.start()
+
+    def look(now: float) -> Mesh | None:
+        return None if now > 1 and now % 1 < gone else shaken(resting, size, int(now * 15))
+
+    assert play(calibrator, portrait, look)[-1] == "failed"
+    assert calibrator.progress.text.startswith(said)
+    assert not path.exists()
+    assert recognise.baseline is None
+
+
+def test_a_head_that_turns(
+    recognise: Recognizer, resting: Mesh, portrait: np.ndarray, tmp_path: Path
+) -> None:
+    calibrator = Calibrator(ClassifySettings(baseline=str(tmp_path / "face.npz")), recognise)
+    calibrator.start()
+    middle = resting.landmarks.mean(axis=0)
+
+    def look(now: float) -> Mesh:
+        angle = np.radians(10) * np.sin(now)
+        turn = np.array(
+            [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+        )
+        return Mesh(((resting.landmarks - middle) @ turn + middle).astype(np.float32), 1.0)
+
+    play(calibrator, portrait, look)
+    assert calibrator.progress.text.startswith("too much movement")
+
+
+def test_a_face_that_is_badly_lit(
+    recognise: Recognizer, resting: Mesh, portrait: np.ndarray, tmp_path: Path
+) -> None:
+    """What the page would advise has to be mended first."""
+    calibrator = Calibrator(ClassifySettings(baseline=str(tmp_path / "face.npz")), recognise)
+    calibrator.start()
+    play(calibrator, portrait // 8, lambda now: resting)
+    assert calibrator.progress.text.startswith("too dark: the face has ")
+
+
+def test_nobody_comes_and_a_camera_that_is_lost(
+    recognise: Recognizer, resting: Mesh, portrait: np.ndarray, tmp_path: Path
+) -> None:
+    calibrator = Calibrator(ClassifySettings(baseline=str(tmp_path / "face.npz")), recognise)
+    calibrator.start()
+    assert play(calibrator, portrait, lambda now: None) == ["waiting", "failed"]
+    assert calibrator.progress.text == "no face in 20 s: come into view, and try again"
+    calibrator.start()
+    play(calibrator, portrait, lambda now: resting, seconds=4)
+    lost = Reading(UNKNOWN, None, None, None, {}, "camera lost")
+    calibrator(Gap("v4l2:0", "unplugged", 0.0, 5.0), lost)
+    assert (calibrator.progress.phase, calibrator.progress.text) == (
+        "failed",
+        "camera lost: unplugged",
+    )
+
+
+def test_a_disk_that_does_not_take_it(
+    recognise: Recognizer, resting: Mesh, portrait: np.ndarray
+) -> None:
+    calibrator = Calibrator(ClassifySettings(baseline="/proc/no/face.npz"), recognise)
+    calibrator.start()
+    play(calibrator, portrait, lambda now: resting)
+    assert "/proc/no/face.npz: cannot be written" in calibrator.progress.text
+
+
+def test_off_without_a_file(recognise: Recognizer, resting: Mesh) -> None:
+    calibrator = Calibrator(ClassifySettings(), recognise)
+    assert not calibrator.start()
+    assert calibrator.progress.phase == "off"
+
+
+# What a baseline does.
+
+
+def test_own_resting_face_is_read_as_the_mean_neutral_one(
+    recognise: Recognizer, resting: Mesh, models_dir: Path
+) -> None:
+    neutral = mean_neutral(Bundle.open(models_dir))
+    own = aligned(resting.landmarks)
+    assert np.abs(Baseline(own, neutral, 1.0)(resting.landmarks) - neutral).max() < 1e-6
+    assert np.abs(Baseline(own, neutral, 0.0)(resting.landmarks) - own).max() < 1e-6
+    half = Baseline(own, neutral, 0.5)(resting.landmarks)
+    assert np.abs(half - (own + neutral) / 2).max() < 1e-6
+
+
+def test_mean_neutral_face_is_read_as_neutral(models_dir: Path) -> None:
+    """By every model; what training calls neutral is meant."""
+    from edge.classify import open_classifier
+    from edge.types import CLASSES
+
+    bundle = Bundle.open(models_dir)
+    for name in bundle.models:
+        classifier = open_classifier(bundle, name)
+        p = classifier.predict(classifier.features(mean_neutral(bundle)))
+        assert CLASSES[int(p.argmax())] == "neutral"
+
+
+def test_the_recognizer_takes_it(
+    recognise: Recognizer, resting: Mesh, portrait: np.ndarray, tmp_path: Path, models_dir: Path
+) -> None:
+    path = tmp_path / "face.npz"
+    recognise.reset()
+    before = recognise(portrait)
+    settings = ClassifySettings(baseline=str(path), baseline_strength=1.0)
+    recognise.know(settings)
+    assert recognise.baseline is None  # not calibrated yet
+    save(path, aligned(resting.landmarks), 75, Bundle.open(models_dir))
+    recognise.know(settings)
+    recognise.reset()
+    after = recognise(portrait)
+    assert (before.label, after.label) == ("happy", "neutral")
+    assert after.mesh is not None
+    assert np.array_equal(after.mesh.landmarks, before.mesh.landmarks)  # type: ignore[union-attr]
+    recognise.know(ClassifySettings())
+    assert recognise(portrait).label == "happy"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"landmarks": np.zeros((467, 3), np.float32)}, "landmarks"),
+        ({"landmarks": np.full((468, 3), np.nan, np.float32)}, "landmarks"),
+        ({"landmarks": np.full((468, 3), "x")}, "landmarks"),
+        ({"network": np.array("0" * 64)}, "another mesh network"),
+        ({"landmarks": None}, "'landmarks' is missing"),
+    ],
+)
+def test_files_that_are_no_baseline(
+    tmp_path: Path, models_dir: Path, changed: dict[str, Any], said: str
+) -> None:
+    path, bundle = tmp_path / "face.npz", Bundle.open(models_dir)
+    save(path, np.zeros((468, 3), np.float32), 75, bundle)
+    with np.load(path) as file:
+        arrays = {**dict(file), **changed}
+    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+    with pytest.raises(SetupError, match=said) as error:
+        Baseline.open(path, bundle, 0.4)
+    assert str(path) in str(error.value)
+    path.write_bytes(b"no zip")
+    with pytest.raises(SetupError, match="cannot be read"):
+        Baseline.open(path, bundle, 0.4)
+
+
+def test_a_bundle_without_a_neutral_face(
+    edit_manifest: Callable[..., Path], tmp_path: Path
+) -> None:
+    for entry in (None, {}, {"file": "neutral.npz"}):
+        bundle = Bundle.open(edit_manifest(neutral=entry))
+        with pytest.raises(SetupError, match=r"names no neutral face.*convert\.neutral"):
+            Baseline.open(tmp_path / "face.npz", bundle, 0.4)
+
+
+def test_save_leaves_what_was_there(tmp_path: Path, models_dir: Path) -> None:
+    path = tmp_path / "face.npz"
+    path.mkdir()
+    with pytest.raises(OutputError, match=r"face\.npz: cannot be written"):
+        save(path, np.zeros((468, 3), np.float32), 75, Bundle.open(models_dir))
+    assert path.is_dir()
+
+
+# The command.
+
+
+@pytest.fixture
+def still(models_dir: Path) -> Iterator[Stream]:
+    """A camera that sees the portrait, which does not move."""
+    frames = jpegs(90)
+    stream = Stream(frames[60:61])
+    yield stream
+    stream.cut()
+
+
+def test_the_command(command: Command, still: Stream, tmp_path: Path) -> None:
+    result = command("calibrate", "--source", still.url, "--out", "face.npz")
+    assert result.returncode == 0
+    assert result.stdout == ""
+    assert result.complaints[:3] == [
+        f"relax your face, and look at the camera … {left}" for left in (3, 2, 1)
+    ]
+    assert "keep still … 5" in result.complaints
+    assert result.complaints[-1].startswith("kept the mean of ")
+    setting = ["--set", f"classify.baseline={tmp_path / 'face.npz'}"]
+    setting += ["--set", "classify.baseline_strength=1.0", "--source", "sample"]
+    labels = [
+        reading["label"]
+        for reading in command("run", *setting).readings
+        if reading["label"] != UNKNOWN
+    ]
+    assert labels.count("neutral") > len(labels) / 2  # she smiles; now that is her resting face
+
+
+def test_the_command_refuses_what_moves(
+    command: Command, portrait: np.ndarray, tmp_path: Path
+) -> None:
+    """A face that is wider in every other frame."""
+    shapes = (portrait[:, 56:416], cv2.resize(portrait, (360, 512)))
+    stream = Stream([cv2.imencode(".jpg", shape[..., ::-1])[1].tobytes() for shape in shapes])
+    result = command("calibrate", "--source", stream.url, "--out", "face.npz")
+    stream.cut()
+    assert result.returncode == 1
+    assert result.complaints[-1].startswith("too much movement: ")
+    assert not (tmp_path / "face.npz").exists()
+
+
+def test_the_command_without_a_file_and_without_a_camera(command: Command) -> None:
+    result = command("calibrate", "--source", "sample")
+    assert result.returncode == 78
+    assert "--out FILE" in result.complaints[-1]
+    result = command("calibrate", "--source", "http://127.0.0.1:9/x", "--out", "face.npz")
+    assert result.returncode == 1
+    assert len(result.complaints) == 1
+
+
+def test_constants_are_consistent() -> None:
+    """A face as still as the sample clip passes, one that smiles does not."""
+    assert 0.022 < calibrate.MOVEMENT < 0.0541
+
+
+def test_no_picture_is_in_the_file(
+    recognise: Recognizer, resting: Mesh, portrait: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "face.npz"
+    calibrator = Calibrator(ClassifySettings(baseline=str(path)), recognise)
+    calibrator.start()
+    play(calibrator, portrait, lambda now: resting)
+    assert path.stat().st_size < 8000  # 468 × 3 float32 and a little
