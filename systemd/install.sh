@@ -9,6 +9,7 @@ umask 022  # the service, which is not root, has to read it all
 
 HOME_DIR=/opt/fer-edge
 SETTINGS=/etc/fer-edge
+STATE=/var/lib/fer-edge              # where DynamicUser puts it: a link into /var/lib/private
 UNIT=fer-edge.service
 UNITS=/etc/systemd/system
 PYTHON=${PYTHON:-/usr/bin/python3}  # the system's: the unit cannot see one in a home folder
@@ -195,7 +196,7 @@ uninstall() {
 	if [ "${KEEP:-0}" = 1 ]; then
 		say "removed; settings are still in $SETTINGS"
 	else
-		rm -rf "$SETTINGS" "$UNITS/$UNIT.d"
+		rm -rf "$SETTINGS" "$UNITS/$UNIT.d" "$STATE" "/var/lib/private/${STATE##*/}"
 		say 'removed'
 	fi
 }

@@ -43,6 +43,7 @@ WAITING: Mapping[str, Look] = {
     "broker": service.broker,
     "unit": service.unit,
     "metrics": service.metrics,
+    "page": service.page,
 }
 """Those that wait for others, and so are done at the same time, after the others."""
 TOTAL_S = 12.0

@@ -1,4 +1,4 @@
-"""Checks of what is around the daemon: its unit, the broker, the metrics port."""
+"""Checks of what is around the daemon: its unit, the broker, the ports."""
 
 from __future__ import annotations
 
@@ -134,9 +134,20 @@ def _login(mqtt: MqttSettings, password: str | None) -> str:
 
 def metrics(case: Case) -> Verdict:
     """Whether the metrics port is free, or the daemon's."""
-    address, port = case.settings.metrics.address, case.settings.metrics.port
+    settings = case.settings.metrics
+    return _served("metrics", settings.address, settings.port, "/metrics", b"fer_edge")
+
+
+def page(case: Case) -> Verdict:
+    """Whether the page's port is free, or the daemon's."""
+    settings = case.settings.page
+    return _served("page", settings.address, settings.port, "/", b"<title>fer-edge")
+
+
+def _served(table: str, address: str, port: int, path: str, ours: bytes) -> Verdict:
+    """Who has the port of a table of settings; `ours` is in what the daemon answers to `path`."""
     if not port:
-        return ok("off (metrics.port is 0)")
+        return ok(f"off ({table}.port is 0)")
     where = f"{address}:{port}"
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
@@ -146,15 +157,16 @@ def metrics(case: Case) -> Verdict:
         return ok(f"{where}: free, so the daemon is not running")
     except OSError as error:
         if error.errno == errno.EACCES:
-            return bad(f"{where}: ports below 1024 are root's", "set metrics.port to 1024 or more")
+            return bad(f"{where}: ports below 1024 are root's", f"set {table}.port to 1024 or more")
         if error.errno != errno.EADDRINUSE:
-            return bad(f"{where}: {error.strerror}", "set metrics.address to one of this machine")
+            told = f"set {table}.address to one of this machine"
+            return bad(f"{where}: {error.strerror}", told)
     try:
         with closing(HTTPConnection(address, port, timeout=_PATIENCE_S)) as line:
-            line.request("GET", "/metrics")
-            ours = b"fer_edge" in line.getresponse().read(1 << 20)
+            line.request("GET", path)
+            found = ours in line.getresponse().read(1 << 20)
     except (OSError, HTTPException):
-        ours = False
-    if ours:
+        found = False
+    if found:
         return ok(f"{where}: the daemon answers")
-    return bad(f"{where}: another program has it", "set metrics.port to another number")
+    return bad(f"{where}: another program has it", f"set {table}.port to another number")

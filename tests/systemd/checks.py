@@ -9,6 +9,8 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from tests.systemd.device import (
     REPO,
@@ -49,7 +51,8 @@ def installs_without_a_camera(device: Device) -> None:
     assert "camera lost" in done.stderr, done.stderr
     assert show("ActiveState") == "activating"
     assert SETTINGS.stat().st_mode & 0o777 == 0o644
-    assert (SETTINGS.parent / "mqtt-password").stat().st_mode & 0o777 == 0o600
+    for secret in ("mqtt-password", "page-token"):
+        assert (SETTINGS.parent / secret).stat().st_mode & 0o777 == 0o600
     systemctl("start", "multi-user.target", timeout=10)
     assert systemctl("is-enabled", UNIT) == "enabled"
 
@@ -161,6 +164,41 @@ def bad_settings_at_reload_change_nothing(device: Device) -> None:
     device.journal.expect(3, "settings loaded again", after=seen)
     device.reads_frames()
     assert show("MainPID") == process
+
+
+@check
+def shows_its_page_and_calibrates(device: Device) -> None:
+    """To another machine of the network, which knows the token; what is kept outlives a restart."""
+    device.settings(
+        page='port = 8080\naddress = "0.0.0.0"',
+        classify='baseline = "/var/lib/fer-edge/baseline.npz"',
+    )
+    systemctl("restart", UNIT)
+    device.reads_frames()
+    token = (SETTINGS.parent / "page-token").read_text().strip()
+
+    def ask(path: str, method: str = "GET", **headers: str) -> int:
+        request = Request(f"http://192.168.7.7:8080{path}", method=method, headers=headers)
+        try:
+            with urlopen(request, timeout=2) as answer:
+                return int(answer.status)
+        except HTTPError as error:
+            return error.code
+
+    assert ask("/") == 401
+    assert ask("/", Authorization=f"Bearer {token}") == 200
+    mine = {"Authorization": f"Bearer {token}", "Origin": "http://192.168.7.7:8080"}
+    assert ask("/calibrate", "POST", **mine) == 202
+    kept = Path("/var/lib/fer-edge/baseline.npz")
+    with timed("calibration, by the page's button"):
+        until(kept.is_file, 12, "the resting face")
+    before = kept.read_bytes()
+    systemctl("restart", UNIT)
+    device.reads_frames()
+    assert kept.read_bytes() == before
+    device.settings()
+    systemctl("restart", UNIT)
+    device.reads_frames()
 
 
 @check
