@@ -94,8 +94,7 @@ def convert(folder: Path, models: Path, only: str | None = None) -> None:
         told = f"{models} had {', '.join(gone)}, too: not trained in {folder}, so left out now"
         print(f"convert: {told}", file=sys.stderr)
     if not resting:
-        told = f"{folder} has no meshes.npz and splits.csv: this bundle takes no baseline"
-        print(f"convert: {told}", file=sys.stderr)
+        print(f"{folder} has no meshes.npz and splits.csv: this bundle takes no baseline")
     if missing:
         told = f"{models} still lacks {', '.join(missing)}: run `make models`, then this again"
         print(f"convert: {told}", file=sys.stderr)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from convert import pack
+from convert.pack import REPO
+from edge.baseline import mean_neutral
 from edge.bundle import Bundle
 from edge.errors import SetupError
 
@@ -65,7 +68,19 @@ def test_models_are_complete(models_dir: Path, tmp_path: Path) -> None:
     bundle = Bundle.open(tmp_path / "models")
     for name in bundle.manifest["networks"]:
         bundle.network(name)
+    assert mean_neutral(bundle).shape == (468, 3)
     assert not list(tmp_path.glob("models/sample.*"))
+
+
+def test_our_wheel_takes_what_is_no_module() -> None:
+    """The page is served from files beside its code."""
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())
+    taken = {"edge": [], **project["tool"]["setuptools"]["package-data"]}
+    for path in (REPO / "edge").rglob("*"):
+        if path.is_dir() or path.suffix in (".py", ".pyc") or path.parent.name == "native":
+            continue
+        package = ".".join(path.parent.relative_to(REPO).parts)
+        assert any(path.match(pattern) for pattern in taken.get(package, [])), path
 
 
 def test_no_network_is_one_line_and_changes_nothing(

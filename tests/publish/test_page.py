@@ -470,7 +470,9 @@ def test_connections_and_viewers_are_bounded(serve: Serve, monkeypatch: pytest.M
         line.close()
 
 
-def test_the_end_frees_port_thread_and_viewers(serve: Serve) -> None:
+def test_the_end_frees_port_thread_and_viewers(
+    serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Three lives at one port."""
     port = free_port()
     for _ in range(3):
@@ -487,6 +489,7 @@ def test_the_end_frees_port_thread_and_viewers(serve: Serve) -> None:
         viewer.close()
         idle.close()
     page.close()  # once more does no harm
+    assert capfd.readouterr().err == f"edge: page: http://127.0.0.1:{port}/\n" * 3
 
 
 def test_calls_after_the_end_do_not_raise(serve: Serve) -> None:

@@ -166,8 +166,8 @@ class Page:
         try:
             if self._connections <= CONNECTIONS:
                 await self._answer(reader, writer)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # a client that left or dawdled is no news
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # a client that left or dawdled is no news, nor that the page ends
         finally:
             self._connections -= 1
             writer.close()
