@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
+import sys
+import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -33,6 +37,8 @@ BATCH, PART = 64, 4096
 """Rows that a worker makes at once, and rows after which what is done is written down."""
 WAIT_S = 10
 """Seconds for a scheduler to answer, and for a first worker to join."""
+_ALONE = threading.Lock()
+"""A worker may have several threads; a network is for one."""
 _ROOT = Path(__file__).resolve().parent.parent
 READS = ("edge",)
 """What makes readings and meshes."""
@@ -60,7 +66,8 @@ def over(jobs: int | None = None, dask: str | None = None) -> Iterator[None]:
             yield
         return
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
+        from distributed.comm import CommClosedError
     except ImportError as error:
         raise SetupError(
             f"--dask {dask}: the package distributed is not installed ({error}): run "
@@ -76,8 +83,16 @@ def over(jobs: int | None = None, dask: str | None = None) -> Iterator[None]:
         ) from None
     with client:
         _check(client, dask)
-        with parallel_config(backend="dask", client=client, n_jobs=-1):
-            yield
+        try:
+            with parallel_config(backend="dask", client=client, n_jobs=-1):
+                yield
+        except (KilledWorker, CommClosedError, CancelledError) as error:
+            raise SetupError(
+                f"--dask {dask}: the cluster was lost ({type(error).__name__}); what was done is "
+                "kept, and the same command goes on from here"
+            ) from None
+        finally:
+            client.run(_watched, on_error="ignore")
 
 
 def _check(client: Any, dask: str) -> None:
@@ -118,7 +133,43 @@ def program(parts: tuple[str, ...] = _TRAVELS) -> str:
 def each(work: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
     """`work(*call)` of every call, by whatever `over` says; what is done first comes first."""
     run = Parallel(return_as="generator_unordered")
-    return iter(run(delayed(work)(*call) for call in calls))
+    return iter(run(delayed(_at_work)(program(), work, *call) for call in calls))
+
+
+def _at_work(expected: str, work: Callable[..., Any], *call: Any) -> Any:
+    """One call, in the process that does it."""
+    if program() != expected:  # one that joined after `_check`
+        raise SetupError(f"a worker on {os.uname().nodename} has another version of this program")
+    with _ALONE:
+        if "distributed" in sys.modules:
+            _unwatched()
+        return work(*call)
+
+
+def _unwatched() -> None:
+    """Stop the profiler of the Dask worker that this is, if it is one.
+
+    It holds on to the frames of functions, so to what these hold: and a TFLite network does not
+    run while anything holds its input.
+    """
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:
+        return
+    profiler = worker.periodic_callbacks.get("profile")
+    if profiler is not None and profiler.is_running():
+        stopped = threading.Event()
+        worker.loop.add_callback(lambda: (profiler.stop(), stopped.set()))
+        stopped.wait(WAIT_S)
+
+
+def _watched(dask_worker: Any) -> None:
+    """Start it again."""
+    profiler = dask_worker.periodic_callbacks.get("profile")
+    if profiler is not None and not profiler.is_running():
+        profiler.start()
 
 
 def table(
