@@ -140,13 +140,17 @@ def survey(pictures: Sequence[Picture], bundle: Bundle, folder: Path) -> Survey:
     verdicts = _verdicts(kept, rows, float(trained.get("near", splits.NEAR)), folder)
     split = np.array([verdict.split for verdict in verdicts])
     group = np.array([verdict.group for verdict in verdicts])
+    # One of several copies stays, maybe that of another source: its copies may have trained, too.
+    copy = np.array([verdict.why == "copy" for verdict in verdicts])
+    learnt = _of_training(kept, trained) & ((split == "train") | copy)
+    learnt &= np.isin(group, group[split == "train"])
     return Survey(
         kept,
         rows["content"],
         rows["side"],
         group,
         split,
-        np.isin(group, group[(split == "train") & _of_training(kept, trained)]),
+        np.isin(group, group[learnt]),
         trained.get("fingerprint") == fingerprint(zip(rows["id"], rows["content"], strict=True)),
         notes,
     )
@@ -280,10 +284,17 @@ def _recognizer(where: str, expected: str, model: str, cropped: bool) -> Recogni
 
 
 def _of_training(pictures: Sequence[Picture], trained: dict[str, Any]) -> Array:
-    """(N,) whether a picture is of a source that trains, or says so itself by its name."""
+    """(N,) whether a picture is of a source that trained the bundle.
+
+    One of these sources may be here under another name: FER-2013's own file names tell.
+    """
     sources = set(trained.get("train_on") or [])
+    absent = sources - {picture.source for picture in pictures}
     return np.array(
-        [picture.source in sources or picture.official_split == "Training" for picture in pictures]
+        [
+            picture.source in sources or bool(absent and picture.official_split == "Training")
+            for picture in pictures
+        ]
     )
 
 

@@ -1,0 +1,74 @@
+"""`python -m benchmarks.scale DATA`: what extraction costs for so many pictures, here or elsewhere.
+
+One process, every core, and with --dask a cluster, one after the other in each of several rounds;
+the median of the rounds, in seconds of the clock. Nothing is kept from one to the next.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from joblib import cpu_count
+
+from benchmarks.report import table
+from edge.errors import EdgeError
+from train import meshes, spread
+from train.dataset import Picture, find_pictures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print a table; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
+    parser.add_argument("--pictures", nargs="+", type=int, default=[500, 1000, 2000, 4000])
+    parser.add_argument("--rounds", type=int, default=3)
+    spread.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    jobs = options.jobs or cpu_count()
+    ways: dict[str, tuple[int | None, str | None]] = {"1 process": (1, None)}
+    ways[f"{jobs} processes"] = (jobs, None)
+    if options.dask:
+        ways["cluster"] = (None, options.dask)
+    try:
+        found, _ = find_pictures(options.data)
+        order = np.random.default_rng(0).permutation(len(found))
+        rows = []
+        for count in options.pictures:
+            pictures = [found[i] for i in order[:count]]
+            took: dict[str, list[float]] = {name: [] for name in ways}
+            for _ in range(options.rounds):
+                for name, way in ways.items():
+                    took[name].append(_time(pictures, *way))
+            cells = [float(np.median(took[name])) for name in ways]
+            rows.append(
+                [f"{len(pictures):,}", *(f"{s:.1f} ({len(pictures) / s:.0f})" for s in cells)]
+            )
+            print(f"{rows[-1]} all rounds: {took}", file=sys.stderr, flush=True)
+    except EdgeError as error:
+        print(f"scale: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(table(["pictures", *(f"{name}: s (a second)" for name in ways)], rows)))
+    return 0
+
+
+def _time(pictures: Sequence[Picture], jobs: int | None, dask: str | None) -> float:
+    with TemporaryDirectory() as folder, spread.over(jobs, dask):
+        # Workers start, import and load their networks before the clock runs.
+        meshes.extract(pictures[: 4 * spread.BATCH], Path(folder) / "first.npz")
+        start = time.perf_counter()
+        meshes.extract(pictures, Path(folder) / "all.npz")
+        return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    sys.exit(main())
