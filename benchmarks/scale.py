@@ -1,7 +1,8 @@
 """`python -m benchmarks.scale DATA`: what extraction costs for so many pictures, here or elsewhere.
 
 One process, every core, and with --dask a cluster, one after the other in each of several rounds;
-the median of the rounds, in seconds of the clock. Nothing is kept from one to the next.
+medians of the rounds: seconds of the clock, and of all processors together, which other work on
+the machine disturbs less. Nothing is kept from one to the next.
 """
 
 from __future__ import annotations
@@ -45,29 +46,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = []
         for count in options.pictures:
             pictures = [found[i] for i in order[:count]]
-            took: dict[str, list[float]] = {name: [] for name in ways}
+            took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
             for _ in range(options.rounds):
                 for name, way in ways.items():
                     took[name].append(_time(pictures, *way))
-            cells = [float(np.median(took[name])) for name in ways]
-            rows.append(
-                [f"{len(pictures):,}", *(f"{s:.1f} ({len(pictures) / s:.0f})" for s in cells)]
-            )
-            print(f"{rows[-1]} all rounds: {took}", file=sys.stderr, flush=True)
+            medians = [np.median(took[name], axis=0) for name in ways]
+            rows.append([f"{count:,}", *(f"{clock:.1f} / {used:.1f}" for clock, used in medians)])
+            print(f"{count} pictures, all rounds: {took}", file=sys.stderr, flush=True)
     except EdgeError as error:
         print(f"scale: {error}", file=sys.stderr)
         return 1
-    print("\n".join(table(["pictures", *(f"{name}: s (a second)" for name in ways)], rows)))
+    print("\n".join(table(["pictures", *(f"{name}: s / processor s" for name in ways)], rows)))
     return 0
 
 
-def _time(pictures: Sequence[Picture], jobs: int | None, dask: str | None) -> float:
+def _time(pictures: Sequence[Picture], jobs: int | None, dask: str | None) -> tuple[float, float]:
+    """Seconds of the clock and of the processors."""
     with TemporaryDirectory() as folder, spread.over(jobs, dask):
         # Workers start, import and load their networks before the clock runs.
         meshes.extract(pictures[: 4 * spread.BATCH], Path(folder) / "first.npz")
-        start = time.perf_counter()
+        start, before = time.perf_counter(), _used(dask)
         meshes.extract(pictures, Path(folder) / "all.npz")
-        return time.perf_counter() - start
+        return time.perf_counter() - start, _used(dask) - before
+
+
+def _used(dask: str | None) -> float:
+    """Processor seconds of this process, its children, and the cluster's workers so far."""
+    seconds = time.process_time() + sum(map(_ticks, _children(os.getpid()))) / os.sysconf(
+        "SC_CLK_TCK"
+    )
+    if dask:
+        from distributed import Client
+
+        with Client(dask, set_as_default=False) as client:
+            seconds += sum(client.run(time.process_time).values())
+    return seconds
+
+
+def _children(process: int) -> list[int]:
+    """All processes below one."""
+    threads = Path(f"/proc/{process}/task").glob("*/children")
+    own = [int(number) for path in threads for number in path.read_text().split()]
+    return own + [below for child in own for below in _children(child)]
+
+
+def _ticks(process: int) -> int:
+    """Of the clock by which the kernel counts what a process used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 if __name__ == "__main__":
