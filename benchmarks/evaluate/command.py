@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evaluate import metrics, readings
-from benchmarks.evaluate.readings import Readings, Survey
+from benchmarks.evaluate import metrics, readings, survey
+from benchmarks.evaluate.readings import Readings
+from benchmarks.evaluate.survey import Survey
 from benchmarks.machine import about
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.cameras.opencv import VIDEOS
@@ -45,14 +46,14 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument(
         "--faces",
-        choices=readings.FACES,
+        choices=survey.FACES,
         default="auto",
         help="cropped: a picture is a face; photographs: it has one, which is searched; auto "
-        f"(default): cropped for sources of small pictures (median below {readings.CROP_BELOW} px)",
+        f"(default): cropped for sources of small pictures (median below {survey.CROP_BELOW} px)",
     )
     parser.add_argument(
         "--split",
-        choices=readings.SPLITS,
+        choices=survey.SPLITS,
         default="unseen",
         help="unseen (default): validation pictures of sources that trained the bundle, and every "
         "picture of others; validation; test; all, also those that trained it",
@@ -75,9 +76,9 @@ def gather(
     cache = options.out / "cache"
     pictures, notes = find_pictures(data)
     with spread.over(options.jobs, options.dask):
-        found = readings.survey(pictures, bundle, cache)
-        rows = readings.chosen(found, options.split, bundle)
-        cropped = readings.reads_cropped(found, options.faces)
+        found = survey.survey(pictures, bundle, cache)
+        rows = survey.chosen(found, options.split, bundle)
+        cropped = survey.reads_cropped(found, options.faces)
         read = {
             model: readings.read(found, rows, bundle, model, cropped, cache)
             for model in models or bundle.models

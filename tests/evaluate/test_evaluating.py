@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.evaluate import compare, metrics, readings
+from benchmarks.evaluate import compare, metrics, readings, survey
 from benchmarks.evaluate.__main__ import main
 from benchmarks.evaluate.figures import by_size, flips
 from benchmarks.evaluate.readings import Readings
@@ -144,7 +144,7 @@ def test_scoring_what_trained_it_is_told(
 
 def survey_of(roots: list[Path], bundle: Path, out: Path) -> tuple[Any, Bundle]:
     opened = Bundle.open(bundle)
-    return readings.survey(find_pictures(roots)[0], opened, out), opened
+    return survey.survey(find_pictures(roots)[0], opened, out), opened
 
 
 def test_what_is_unseen(
@@ -160,7 +160,7 @@ def test_what_is_unseen(
     cv2.imwrite(str(other / "5.jpg"), image)
     roots = [tiny_dataset, other.parent]
     found, bundle = survey_of(roots, trained_on("tiny"), tmp_path / "cache")
-    rows = readings.chosen(found, "unseen", bundle)
+    rows = survey.chosen(found, "unseen", bundle)
     names = np.array([picture.id for picture in found.pictures])
     # 4.jpg is labelled happy, its copy sad: as in training, neither can be right.
     assert sorted(names[rows & (found.source == "other")]) == [
@@ -169,11 +169,11 @@ def test_what_is_unseen(
     ]
     assert (rows & (found.source == "tiny")).sum() == 41
     assert found.seen[names == "other/face_happy/0.jpg"].all()
-    everything = readings.chosen(found, "all", bundle)
+    everything = survey.chosen(found, "all", bundle)
     assert everything.all()
     # Trained on the other source only, all of the first but copies is unseen.
     found, bundle = survey_of(roots, trained_on("other"), tmp_path / "cache")
-    assert readings.chosen(found, "unseen", bundle)[found.source == "tiny"].sum() > 145
+    assert survey.chosen(found, "unseen", bundle)[found.source == "tiny"].sum() > 145
 
 
 def test_a_renamed_training_set_is_known_by_its_file_names(
@@ -212,8 +212,8 @@ def test_readings_are_kept(
 
     def read(bundle: Path, split: str, faces: str = "auto") -> Readings:
         found, opened = survey_of([tiny_dataset], bundle, out)
-        rows = readings.chosen(found, split, opened)
-        return readings.read(found, rows, opened, "svm", readings.reads_cropped(found, faces), out)
+        rows = survey.chosen(found, split, opened)
+        return readings.read(found, rows, opened, "svm", survey.reads_cropped(found, faces), out)
 
     bundle = trained_on("tiny")
     first = read(bundle, "validation")
@@ -238,8 +238,8 @@ def test_photographs_and_crops(
         empty = np.full((300, 300 + i, 3), 90, np.uint8)
         save(tmp_path / f"photos/face_sad/{i}.png", empty)
     found, bundle = survey_of([tmp_path / "photos"], models_dir, tmp_path / "cache")
-    assert readings.reads_cropped(found, "auto") == {"photos": False}
-    assert readings.reads_cropped(found, "cropped") == {"photos": True}
+    assert survey.reads_cropped(found, "auto") == {"photos": False}
+    assert survey.reads_cropped(found, "cropped") == {"photos": True}
     everything = np.full(6, True)
     rows = readings.read(found, everything, bundle, "svm", {"photos": False}, tmp_path / "cache")
     assert rows.reason.tolist() == [""] * 3 + ["no face"] * 3

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.evaluate import readings
+from benchmarks.evaluate import readings, survey
 from edge.bundle import Bundle
 from edge.errors import SetupError
 from train import command, meshes, search, spread
@@ -99,10 +99,10 @@ def test_readings_are_the_same_to_the_bit(
     found = []
     for name, where in (("here", {"jobs": 2}), ("there", {"dask": two_workers})):
         with spread.over(**where):
-            survey = readings.survey(pictures, bundle, tmp_path / name)
-            rows = readings.chosen(survey, "validation", bundle)
-            cropped = readings.reads_cropped(survey, "auto")
-            found.append(readings.read(survey, rows, bundle, model, cropped, tmp_path / name))
+            looked = survey.survey(pictures, bundle, tmp_path / name)
+            rows = survey.chosen(looked, "validation", bundle)
+            cropped = survey.reads_cropped(looked, "auto")
+            found.append(readings.read(looked, rows, bundle, model, cropped, tmp_path / name))
     here, there = found
     assert len(here.id) == 42
     for field in fields(readings.Readings):
