@@ -7,12 +7,14 @@ workers of a cluster need this program with its networks, at the same version, a
 
 from __future__ import annotations
 
+import _thread
 import argparse
+import asyncio
+import concurrent.futures
 import hashlib
 import os
 import sys
 import threading
-from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -39,6 +41,7 @@ WAIT_S = 10
 """Seconds for a scheduler to answer, and for a first worker to join."""
 _ALONE = threading.Lock()
 """A worker may have several threads; a network is for one."""
+_CANCELLED = (asyncio.CancelledError, concurrent.futures.CancelledError)
 _ROOT = Path(__file__).resolve().parent.parent
 READS = ("edge",)
 """What makes readings and meshes."""
@@ -83,16 +86,30 @@ def over(jobs: int | None = None, dask: str | None = None) -> Iterator[None]:
         ) from None
     with client:
         _check(client, dask)
+        done = threading.Event()
+        threading.Thread(target=_interrupt_when_lost, args=(client, done), daemon=True).start()
         try:
             with parallel_config(backend="dask", client=client, n_jobs=-1):
                 yield
-        except (KilledWorker, CommClosedError, CancelledError) as error:
+        except (KilledWorker, CommClosedError, *_CANCELLED, KeyboardInterrupt) as error:
+            if isinstance(error, KeyboardInterrupt) and client.status != "closed":
+                raise
             raise SetupError(
-                f"--dask {dask}: the cluster was lost ({type(error).__name__}); what was done is "
+                f"--dask {dask}: the cluster was lost; what was done is "
                 "kept, and the same command goes on from here"
             ) from None
         finally:
-            client.run(_watched, on_error="ignore")
+            done.set()
+            if client.status == "running":
+                client.run(_watched, on_error="ignore")
+
+
+def _interrupt_when_lost(client: Any, done: threading.Event) -> None:
+    """Joblib would wait for ever for a scheduler that is gone."""
+    while not done.wait(1):
+        if client.status == "closed":
+            _thread.interrupt_main()
+            return
 
 
 def _check(client: Any, dask: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,8 +31,9 @@ needs_dask = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], str]]:
-    """Starts a scheduler with some workers, processes of their own; gives its address."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """`start` starts a scheduler with some workers and gives its address, `processes` are these."""
+    made: dict[str, list[subprocess.Popen[bytes]]] = {}
     with ExitStack() as stack:
 
         def start(workers: int, **environment: str) -> str:
@@ -42,10 +44,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int]
             def run(module: str, *arguments: str | Path) -> None:
                 line = [sys.executable, "-m", module, "--scheduler-file", file, *arguments]
                 log = stack.enter_context((folder / "log").open("ab"))
-                made = subprocess.Popen(line, cwd=folder, env=given, stdout=log, stderr=log)
-                stack.callback(made.wait, 20)
-                stack.callback(made.kill)
+                process = subprocess.Popen(line, cwd=folder, env=given, stdout=log, stderr=log)
+                stack.callback(process.wait, 20)
+                stack.callback(process.kill)
+                processes.append(process)
 
+            processes: list[subprocess.Popen[bytes]] = []
             local = ("--host", "127.0.0.1", "--no-dashboard")
             run("distributed.cli.dask_scheduler", "--port", "0", *local)
             for threads in range(1, workers + 1):  # a network is for one thread at a time
@@ -56,15 +60,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int]
             with Client(scheduler_file=str(file), timeout=60, set_as_default=False) as client:
                 if workers:
                     client.wait_for_workers(workers, timeout=60)
-                return str(client.scheduler.address)
+                address = str(client.scheduler.address)
+            made[address] = processes
+            return address
 
-        yield start
+        yield SimpleNamespace(start=start, processes=made)
 
 
 @pytest.fixture(scope="module")
-def two_workers(cluster: Callable[[int], str]) -> str:
+def two_workers(cluster: SimpleNamespace) -> str:
     """A scheduler's address."""
-    return cluster(2)
+    return cluster.start(2)
 
 
 @needs_dask
@@ -146,9 +152,47 @@ def test_the_command_line_takes_the_cluster(
 
 
 @needs_dask
-def test_a_worker_of_another_version_is_refused(
-    cluster: Callable[..., str], tmp_path: Path
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_cluster_that_dies(
+    cluster: SimpleNamespace,
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    whole: bool,
 ) -> None:
+    """Without one worker the other does all; without the scheduler what was done is kept."""
+    monkeypatch.setattr(spread, "BATCH", 4)
+    address = cluster.start(2)
+    scheduler, worker, _ = cluster.processes[address]
+    original, batches = spread.each, []
+
+    def dying(*arguments: Any) -> Iterator[Any]:
+        for made in original(*arguments):
+            batches.append(made)
+            yield made
+            if len(batches) == 2:
+                (scheduler if whole else worker).kill()
+
+    pictures, path = find_pictures([tiny_dataset])[0], tmp_path / "m.npz"
+    with monkeypatch.context() as patch:
+        patch.setattr(spread, "each", dying)
+        patch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "2s")
+        if whole:
+            with pytest.raises(SetupError, match="the cluster was lost"), spread.over(dask=address):
+                meshes.extract(pictures, path)
+            kept = sum(len(np.load(part)["id"]) for part in tmp_path.glob("m.part*.npz"))
+            assert 8 <= kept < len(pictures)
+        else:
+            with spread.over(dask=address):
+                meshes.extract(pictures, path)
+    with spread.over(2):
+        rows = meshes.extract(pictures, path)
+        alone = meshes.extract(pictures, tmp_path / "alone.npz")
+    assert rows.landmarks.tobytes() == alone.landmarks.tobytes()
+
+
+@needs_dask
+def test_a_worker_of_another_version_is_refused(cluster: SimpleNamespace, tmp_path: Path) -> None:
     """A checkout with a file more: nobody would know what it makes."""
     copy = tmp_path / "checkout"
     for part in ("edge", "train", "benchmarks", "models"):
@@ -160,7 +204,7 @@ def test_a_worker_of_another_version_is_refused(
             (copy / part / "other.py").write_text("")
         else:
             (copy / part).symlink_to(REPO / part)
-    address = cluster(1, PYTHONPATH=str(copy))
+    address = cluster.start(1, PYTHONPATH=str(copy))
     with (
         pytest.raises(SetupError, match="another version of this program"),
         spread.over(dask=address),
@@ -169,8 +213,8 @@ def test_a_worker_of_another_version_is_refused(
 
 
 @needs_dask
-def test_workers_without_the_program_are_refused(cluster: Callable[..., str]) -> None:
-    address = cluster(1, PYTHONPATH="/nowhere")
+def test_workers_without_the_program_are_refused(cluster: SimpleNamespace) -> None:
+    address = cluster.start(1, PYTHONPATH="/nowhere")
     with (
         pytest.raises(SetupError, match="cannot run this program") as told,
         spread.over(dask=address),
@@ -191,8 +235,8 @@ def test_no_scheduler(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_dask
-def test_no_workers(cluster: Callable[[int], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    address = cluster(0)
+def test_no_workers(cluster: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = cluster.start(0)
     monkeypatch.setattr(spread, "WAIT_S", 2)
     with pytest.raises(SetupError, match="no workers"), spread.over(dask=address):
         pass
