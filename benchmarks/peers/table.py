@@ -120,9 +120,8 @@ def draw(figures: Figures, peers: Sequence[Peer], path: Path) -> None:
         bars = panel.barh([peer.title for peer in shown], values, color=colours)
         panel.bar_label(bars, [_number(value or None, None) for value in values], padding=3)
         panel.set_title(title)
-        panel.set_xscale("log")
-        lit = [value for value in values if value]
-        if lit:
+        if lit := [value for value in values if value]:
+            panel.set_xscale("log")
             panel.set_xlim(min(lit) / 2, max(lit) * 5)
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(axis="x", labelbottom=False, which="both", length=0)
@@ -161,4 +160,6 @@ def _percent(figures: Figures, name: str) -> str:
 def _number(value: float | None, digits: int | None) -> str:
     if value is None:
         return "–"
-    return f"{value:.3g}" if digits is None else f"{value:.{digits}f}"
+    if digits is None:  # three that count
+        digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f}"
