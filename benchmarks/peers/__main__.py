@@ -108,9 +108,10 @@ def _prepare(options: argparse.Namespace, figures: Figures) -> dict[Peer, Path]:
 
 
 def _pipeline(python: Path, meshes: Path) -> str:
-    """Make the precursor's pipeline where there is none; what it was made from."""
+    """Make the precursor's pipeline where there is none, or no real one; what it was made from."""
     path = CACHE / PIPELINE
-    if not path.is_file():
+    invented = path.is_file() and pipeline.made_from(path) == pipeline.INVENTED
+    if not path.is_file() or (invented and pipeline.can_fit(meshes)):
         print(
             "fitting the precursor's pipeline (minutes where there are meshes) …", file=sys.stderr
         )

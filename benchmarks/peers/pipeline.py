@@ -20,6 +20,8 @@ NOSE_TIP = 1
 COMPONENTS = 50
 SUPPORT_VECTORS = (3420, 346, 3628, 3402, 4095, 4447, 1815)
 """Of each class, when fitted to FER-2013's training pictures without copies."""
+INVENTED = "numbers by chance, of the fitted one's size"
+"""What it is made from where there are no meshes."""
 MADE_FROM = "made_from"
 """The array that says what the others were fitted to."""
 
@@ -42,8 +44,13 @@ def new() -> Any:
     return make_pipeline(PCA(COMPONENTS, random_state=0), StandardScaler(), svm)
 
 
+def can_fit(folder: Path) -> bool:
+    """Whether `make train` left what `fit` reads."""
+    return all((folder / name).is_file() for name in ("splits.csv", "meshes.npz"))
+
+
 def fit(folder: Path) -> tuple[Any, str]:
-    """Fitted to FER-2013's training meshes in `folder`, and what to call it. Raises OSError."""
+    """Fitted to FER-2013's training meshes in `folder`, and what to call it."""
     with (folder / "splits.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
     label = {row["id"]: int(row["label"]) for row in rows if row["id"].startswith("fer2013/")}
@@ -68,7 +75,7 @@ def invent() -> tuple[Any, str]:
     svm._n_support = np.array(SUPPORT_VECTORS, np.int32)
     svm.dual_coef_ = svm._dual_coef_ = chance.uniform(-5, 5, (classes - 1, count))
     svm.shape_fit_ = (count, COMPONENTS)
-    return pipeline, "numbers by chance, of the fitted one's size"
+    return pipeline, INVENTED
 
 
 def save(path: Path, pipeline: Any, made_from: str) -> None:
@@ -105,10 +112,7 @@ def made_from(path: Path) -> str:
 
 def main(folder: Path, out: Path) -> None:
     """Make it, and see that what was saved answers alike."""
-    try:
-        pipeline, what = fit(folder)
-    except OSError:
-        pipeline, what = invent()
+    pipeline, what = fit(folder) if can_fit(folder) else invent()
     save(out, pipeline, what)
     some = np.random.default_rng(1).normal(1, 0.3, (20, 468))
     if not np.array_equal(load(out).predict_proba(some), pipeline.predict_proba(some)):
