@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -69,9 +71,16 @@ def site(environment: str) -> Path:
 
 
 def count(peer: Peer, cpu: str, pictures: Path, files: dict[str, Path]) -> dict[str, int]:
-    """Instructions a frame of each scene. Raises SetupError where it cannot be told."""
-    work = pictures.parent
-    out = work / f"{cpu} {peer.name}.json"
+    """Instructions a frame of each scene. Raises SetupError where it cannot be told.
+
+    What was counted is kept, and not counted again for another's program that has not changed.
+    """
+    out = pictures.with_name(f"{cpu} {peer.name}.json")
+    kept, same = out.with_suffix(".count.json"), _content(peer, pictures, files)
+    if kept.is_file() and peer.environment != "ours":
+        before: dict[str, Any] = json.loads(kept.read_text())
+        if before["of"] == same:
+            return {scene: int(number) for scene, number in before["instructions"].items()}
     file = str(files[peer.needs]) if peer.needs else ""
     arguments = [str(GUEST), peer.name, str(pictures), str(out), file]
     try:
@@ -82,7 +91,17 @@ def count(peer: Peer, cpu: str, pictures: Path, files: dict[str, Path]) -> dict[
     for scene, faces in (("tracked", True), ("empty", False)):
         if any((label is not None) != faces for label in told[scene]):
             raise SetupError(f"{peer.title} on aarch64: {scene} frames read as {told[scene]}")
-    return {scene: counts["whole"] for scene, counts in stages(log).items()}
+    found = {scene: counts["whole"] for scene, counts in stages(log).items()}
+    kept.write_text(json.dumps({"of": same, "instructions": found}))
+    return found
+
+
+def _content(peer: Peer, pictures: Path, files: dict[str, Path]) -> str:
+    """A hash of all that another's count depends on."""
+    parts = [GUEST, GUEST.with_name("worker.py"), GUEST.with_name("pipeline.py"), pictures]
+    parts += [files[peer.needs]] if peer.needs else []
+    parts += [environments.PINS / f"{peer.environment}.txt"] if peer.environment != "ours" else []
+    return sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
 
 
 def lines(counts: Counts) -> list[str]:

@@ -253,6 +253,30 @@ def test_pins_for_arm_need_no_window_system(environment: str) -> None:
     assert not any(pin.startswith(("opencv-contrib-python==", "jaxlib", "#")) for pin in pins)
 
 
+def test_what_was_counted_is_not_counted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it has changed, and ours always."""
+    pictures, ran = tmp_path / "scenes.npz", []
+    pictures.write_bytes(b"one")
+
+    def emulate(cpu: str, arguments: list[str], sites: object, log: Path) -> str:
+        ran.append(arguments[1])
+        told = {"tracked": ["mesh"], "empty": [None if len(ran) < 4 else "mesh"]}
+        Path(arguments[3]).write_text(json.dumps(told))
+        return "-1 0\n0 10\n1 310\n-100 320\n-3 330\n0 340\n1 370\n-100 380\n"
+
+    monkeypatch.setattr(arm64, "emulate", emulate)
+    monkeypatch.setattr(arm64, "site", lambda environment: tmp_path)
+    for name in ("facemesh", "facemesh", "ours-mesh", "ours-mesh"):
+        counts = arm64.count(BY_NAME[name], "cortex-a72", pictures, {})
+        assert counts == {"tracked": 100, "empty": 10}
+    assert ran == ["facemesh", "ours-mesh", "ours-mesh"]
+    pictures.write_bytes(b"other")
+    with pytest.raises(SetupError, match=r"FaceMesh on aarch64: empty frames read as \['mesh'\]"):
+        arm64.count(BY_NAME["facemesh"], "cortex-a72", pictures, {})
+
+
 def test_counts_are_a_table() -> None:
     counts = {
         "ours-svm": {"tracked": 25_000_000, "empty": 20_000_000},
