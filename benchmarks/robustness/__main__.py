@@ -1,8 +1,9 @@
 """`make robustness DATA=…`: what light, noise, movement and covered faces cost, in points.
 
-Every picture is changed in twenty ways, five severities each; our models, a pixel network trained
-by us, and with --peers the fer package read it. JSON, Markdown and a picture for each source go to
-benchmarks/results. A run that was stopped goes on; another classifier is judged in a minute.
+Every picture is changed in some twenty ways, five severities each; our models, a pixel network
+trained by us, and with --peers the fer package read it. JSON, Markdown and a picture for each
+source go to benchmarks/results. A run that was stopped goes on; another classifier is judged in a
+minute.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from benchmarks.__main__ import RESULTS
 from benchmarks.machine import about
 from benchmarks.report import table
 from benchmarks.robustness import peer, report
-from benchmarks.robustness.conditions import CLEAN, CONDITIONS, TURNING
+from benchmarks.robustness.conditions import CLEAN, CONDITIONS
 from benchmarks.robustness.judge import Figures, judge
 from benchmarks.robustness.look import Cell, cells, is_of, keep, look
 from benchmarks.robustness.read import LABELS, Said, read, said_by
@@ -117,7 +118,7 @@ def _peer(todo: Sequence[Cell], count: int, out: Path) -> list[Said | None]:
     program = peer.Peer(python)
     answers: list[Said | None] = []
     for cell in tqdm(todo, desc="readings of fer", unit="cell", disable=None):
-        if cell.condition.name == TURNING:  # it does not track
+        if cell.condition.followed:  # it does not track
             answers.append(None)
             continue
         some = Cell(cell.sample.first(count), cell.condition, cell.level)
@@ -198,13 +199,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
     parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
     parser.add_argument("--bundle", type=Path, default=DEFAULT_DIR, help="default: models/")
-    parser.add_argument("--pictures", type=int, default=500, help="of a source, a severity")
+    parser.add_argument("--pictures", type=int, default=400, help="of a source, a severity")
     parser.add_argument(
-        "--most", type=int, default=1600, help="where our goal is judged, and clean (default 1600)"
+        "--most", type=int, default=1200, help="where our goal is judged, and clean (default 1200)"
     )
     parser.add_argument("--quick", action="store_true", help="80 pictures: whether it runs")
     parser.add_argument("--peers", action="store_true", help="the fer package, too")
-    parser.add_argument("--peer-pictures", type=int, default=250, help="that it reads")
+    parser.add_argument("--peer-pictures", type=int, default=120, help="that it reads")
     parser.add_argument("--epochs", type=int, default=14, help="of the control's training")
     parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
     parser.add_argument("--train", type=Path, default=Path("build/train"), help="meshes, splits")

@@ -22,8 +22,8 @@ Rng = np.random.Generator
 Kind = Literal["crop", "photograph"]
 FRAME = (640, 480)
 """Width and height of the frame on which a photograph lies, pixels."""
-SWEEP = 15.0
-"""Degrees between two frames of a face that turns before the camera."""
+TURN, SHRINK = 15.0, 0.9
+"""From one frame to the next of a face that turns, degrees, or that moves away, its size ×."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +88,8 @@ class Condition:
     """Levels at which our models are to stay within two points."""
     kinds: tuple[Kind, ...] = ("crop", "photograph")
     """Pictures for which it is made."""
+    followed: bool = False
+    """Whether the tracker follows through several frames; else each stands alone."""
 
     def tell(self, level: float) -> str:
         """The severity with its unit."""
@@ -139,8 +141,14 @@ def _turn(scene: Scene, level: float, rng: Rng) -> list[Image]:
 
 def _sweep(scene: Scene, level: float, rng: Rng) -> list[Image]:
     sign = _sign(rng)
-    steps = np.arange(0, level + SWEEP / 2, SWEEP)
+    steps = np.arange(0, level + TURN / 2, TURN)
     return [scene.frame(matrix=corrupt.turned(float(step) * sign)) for step in steps]
+
+
+def _away(scene: Scene, level: float, rng: Rng) -> list[Image]:
+    count = round(np.log(level) / np.log(SHRINK))
+    steps = np.geomspace(1, level, count + 1)
+    return [scene.frame(matrix=corrupt.scaled(float(step))) for step in steps]
 
 
 def _shift(scene: Scene, level: float, rng: Rng) -> list[Image]:
@@ -172,8 +180,6 @@ def _aside(scene: Scene, level: float, rng: Rng) -> list[Image]:
 
 CLEAN = Condition("clean", "clean", "{}", (0.0,), lambda scene, level, rng: [scene.frame()])
 """What all others are compared with."""
-TURNING = "rotation, followed"
-"""Turned while the tracker follows; all other frames stand alone."""
 
 CONDITIONS = (
     Condition(
@@ -233,10 +239,27 @@ CONDITIONS = (
     ),
     Condition("rotation", "geometry", "±{}°", (15, 30, 60, 90, 180), _turn, (15, 30)),
     Condition(
-        TURNING, "geometry", "±{}°", (15, 30, 60, 90, 180), _sweep, (15, 30), ("photograph",)
+        "rotation, followed",
+        "geometry",
+        "±{}°",
+        (15, 30, 60, 90, 180),
+        _sweep,
+        (15, 30),
+        ("photograph",),
+        followed=True,
     ),
     Condition("towards the edge", "geometry", "{} outside", (0.05, 0.1, 0.2, 0.3, 0.45), _shift),
     Condition("smaller", "geometry", "×{}", (0.75, 0.5, 0.35, 0.25, 0.15), _scale, (0.75, 0.5)),
+    Condition(
+        "smaller, followed",
+        "geometry",
+        "×{}",
+        (0.75, 0.5, 0.35, 0.25, 0.15),
+        _away,
+        (0.75, 0.5),
+        ("photograph",),
+        followed=True,
+    ),
     Condition("larger", "geometry", "×{}", (1.25, 1.5, 2, 2.5, 3), _scale, (1.25, 1.5, 2)),
     Condition("perspective", "geometry", "{}° aside", (10, 20, 30, 40, 50), _aside),
     Condition(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from edge.arrays import load
 from edge.errors import SetupError
@@ -25,6 +26,7 @@ Array = NDArray[Any]
 STEM, BLOCKS = 24, (32, 64, 96, 144)
 """Channels: 0.4 million parameters, 26 million multiplications a face."""
 EPOCHS = 14
+_BATCH = 256
 
 
 class Control:
@@ -36,7 +38,13 @@ class Control:
 
     def __call__(self, faces: Array) -> Array:
         """(N, 48, 48) uint8 grey → (N, 7)."""
-        return pixels.probabilities(self._model, np.stack([*map(crops.normal, faces)]))
+        given = np.stack([*map(crops.normal, faces)])[..., None]
+        parts = [
+            np.asarray(self._model(given[start : start + _BATCH], training=False))
+            for start in range(0, len(given), _BATCH)
+        ]
+        found: Array = softmax(np.concatenate(parts), axis=1)
+        return found
 
 
 def trained(data: Data, folder: Path, fingerprint: str, epochs: int = EPOCHS) -> Control:

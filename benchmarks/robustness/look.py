@@ -189,7 +189,7 @@ def _batch(cell: Cell, kind: Kind) -> tuple[Array, ...]:
 
 def _row(cell: Cell, row: int) -> tuple[Array, ...]:
     frames = cell.frames(row)
-    mesher = _mesher(cell.sample.kind, len(frames) > 1)
+    mesher = _mesher(cell.sample.kind, cell.condition.followed)
     mesher.reset()
     mesh = None
     for frame in frames:

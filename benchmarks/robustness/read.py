@@ -125,10 +125,10 @@ def _cell(cell: Cell, looks: Looks, model: str, bundle: Path) -> dict[str, Array
 
 def _whole(cell: Cell, row: int, model: str, bundle: Path) -> Reading:
     """From the pixels, as on the device."""
-    frames = cell.frames(row)
-    recognise, _ = _recognisers(cell.sample.kind, True, model, bundle, tracking=len(frames) > 1)
+    followed = cell.condition.followed
+    recognise, _ = _recognisers(cell.sample.kind, True, model, bundle, tracking=followed)
     recognise.reset()
-    for frame in frames:
+    for frame in cell.frames(row):
         reading = recognise(frame)
     return reading
 

@@ -26,13 +26,14 @@ _FULL = 0.4
 HOW = """\
 Pictures are validation pictures; no system of ours was trained on them, nor on any like them.
 Crops are FER-2013's, read by the path for crops. Photographs lie on a 640×480 frame of their mean
-colour and go through the detector, each frame for itself; only in "rotation, followed" the face
-turns by 15° a frame while the tracker follows. `svm`, `gnn`, `both`: `edge.Recognizer` as on the
-device. `pixels`: a residual network of 0.4 million parameters on 48×48 grey pixels, trained by us
-on both sources' training pictures; it sees a crop as it is, of a photograph the upright square
-around the mesh that our mesher found; `pixels, level`: the same square turned until the eyes are
-level. `fer`: the package of that name, 25.10.3, as it comes, with its own face detector; a crop is
-handed to it as one face. FER-2013 trained it too, and nobody says on which part.
+colour and go through the detector, each frame for itself; where it says "followed" the face turns
+by 15° a frame, or shrinks by a tenth, and the tracker follows. `svm`, `gnn`, `both`:
+`edge.Recognizer` as on the device. `pixels`: a residual network of 0.4 million parameters on 48×48
+grey pixels, trained by us on both sources' training pictures; it sees a crop as it is, of a
+photograph the upright square around the mesh that our mesher found; `pixels, level`: the same
+square turned until the eyes are level. `fer`: the package of that name, 25.10.3, as it comes, with
+its own face detector; a crop is handed to it as one face. FER-2013 trained it too, and nobody says
+on which part of it.
 
 Accuracy counts every picture: without a face the reading is wrong. It is that of the likeliest
 expression, whether or not the label is `unknown`. A loss is against the same pictures clean, in
@@ -140,7 +141,7 @@ def picture(found: Mapping[Key, Figures], source: str, path: Path) -> None:
             for x, level in enumerate(condition.levels):
                 if (key := (source, condition.name, level, system)) in found:
                     lost[y, x] = found[key].drop
-        axes.imshow(lost, cmap="cividis_r", vmin=0, vmax=_FULL, aspect="auto")
+        axes.imshow(lost, cmap="Blues", vmin=0, vmax=_FULL, aspect="auto")
         for (y, x), value in np.ndenumerate(lost):
             if not np.isnan(value):
                 colour = "white" if value > _FULL * 0.5 else "black"
@@ -153,7 +154,7 @@ def picture(found: Mapping[Key, Figures], source: str, path: Path) -> None:
         families = [condition.family for condition in conditions]
         for y in range(1, len(families)):
             if families[y] != families[y - 1]:
-                axes.axhline(y - 0.5, color="white", lw=2)
+                axes.axhline(y - 0.5, color="black", lw=0.6)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     told = [f"{c.name}  {c.unit.format(_levels(c))}" for c in conditions]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.robustness import corrupt
-from benchmarks.robustness.conditions import CLEAN, CONDITIONS, FRAME, TURNING, Condition, Scene
+from benchmarks.robustness.conditions import CLEAN, CONDITIONS, FRAME, Condition, Scene
 from edge import Recognizer
 
 BY_NAME = {condition.name: condition for condition in CONDITIONS}
@@ -165,9 +165,9 @@ def test_towards_the_edge(photograph: Scene) -> None:
 
 
 def test_a_face_that_turns_is_followed_step_by_step(photograph: Scene) -> None:
-    assert len(BY_NAME[TURNING].frames(photograph, 60, "x")) == 5
+    assert len(BY_NAME["rotation, followed"].frames(photograph, 60, "x")) == 5
     single = BY_NAME["rotation"].frames(photograph, 180, "x")[-1]
-    last = BY_NAME[TURNING].frames(photograph, 180, "x")[-1]
+    last = BY_NAME["rotation, followed"].frames(photograph, 180, "x")[-1]
     assert np.abs(single.astype(int) - last).mean() < 1
 
 
