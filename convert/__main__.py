@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from convert import both, card, gnn, neutral, svm
+from convert import both, calibration, card, gnn, neutral, plausible, risk, svm
 from convert.trained import Trained, short
 from convert.wheels import sha256_of, table
 from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST, Bundle
@@ -71,7 +71,7 @@ def convert(folder: Path, models: Path, only: str | None = None) -> None:
         # All files are complete before one replaces what was there.
         with tempfile.TemporaryDirectory(dir=models) as temporary:
             made = Path(temporary)
-            manifest = _bundle(trained, made)
+            manifest = _bundle(trained, made, folder)
             resting = neutral.export(folder, manifest["dataset"]["train_on"], made)
             if resting:
                 manifest["neutral"] = resting
@@ -108,8 +108,10 @@ def _models(models: Path) -> set[str]:
         return set()
 
 
-def _bundle(trained: dict[str, Trained], made: Path) -> dict[str, Any]:
-    """Write the classifiers' files into `made`; the manifest."""
+def _bundle(trained: dict[str, Trained], made: Path, folder: Path) -> dict[str, Any]:
+    """Write the classifiers' files into `made`; the manifest. `folder`: training's."""
+    first = next(iter(trained.values()))
+    facts = plausible.open_facts(folder, len(first.label))
     entries: dict[str, Any] = {}
     answers: dict[str, np.ndarray] = {}
     for name, one in trained.items():
@@ -123,18 +125,51 @@ def _bundle(trained: dict[str, Trained], made: Path) -> dict[str, Any]:
                 part["sha256"] = sha256_of(made / part["file"])
         print(f"  {_sentence(entries[name], len(one.label))}", flush=True)
     if len(trained) > 1:
-        entries["both"] = both.combine(trained, answers)
-        print(f"both: weights {entries['both']['weights']}")
-    described = next(iter(trained.values())).description
+        entries["both"], answers["both"] = both.combine(trained, answers)
+        shown = f"weights {entries['both']['weights']}, temperature"
+        print(f"both: {shown} {entries['both']['temperature']}")
+    limits = _trust(entries, answers, trained, facts)
+    described = first.description
     return {
         "format": FORMAT,
         "classes": list(CLASSES),
         "networks": _networks(),
         "models": entries,
+        "plausible": limits,
         "dataset": described["dataset"],
         "meshes": described["meshes"],
         "made_with": {"python": platform.python_version(), **_versions()},
     }
+
+
+def _trust(
+    entries: dict[str, Any],
+    answers: dict[str, np.ndarray],
+    trained: dict[str, Trained],
+    facts: dict[str, np.ndarray],
+) -> dict[str, Any]:
+    """Add to each entry how far its confidence may be trusted; the limits of plausible meshes."""
+    first, group = next(iter(trained.values())), facts["validation_group"]
+    label, judged = first.label, first.judged
+    right = {name: got.argmax(axis=1) == label for name, got in answers.items()}
+    limits = plausible.fit(facts)
+    told = judged & plausible.passes(limits, facts, cropped=False)
+    for name, got in answers.items():
+        if name == "both":
+            pair = np.stack([answers[one] for one in trained], axis=1)
+            fit = both.fitting(pair, label)
+        else:
+            fit = calibration.refitting(got, label)
+        honest = calibration.crossed(fit, group, judged)
+        figures = calibration.figures(honest, label, first.source, judged)
+        rows = risk.table(got.max(axis=1)[told], ~right[name][told], group[told])
+        entries[name] |= {"calibration": figures, "risks": rows}
+        kept = ", ".join(f"{row['risk']:g}: {row['coverage']:.0%}" for row in rows) or "none"
+        error = figures["trained on"]["ece"]
+        print(f"{name}: calibration error {error:.3f}; risk: coverage {kept}")
+    found = plausible.entry(limits, facts, right, first.source)
+    print(f"plausible: {found}")
+    return found
 
 
 def _sentence(entry: dict[str, Any], meshes: int) -> str:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
+from convert.calibration import scaled, sharpness
 from convert.trained import Trained, short
 from edge.errors import SetupError
 from edge.types import CLASSES
 from train.evaluate import by_source
 
+Array = NDArray[Any]
 
-def combine(trained: dict[str, Trained], answers: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The manifest's entry: weights of likeliest answers on validation, and their metrics.
+
+def combine(
+    trained: dict[str, Trained], answers: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], np.ndarray]:
+    """The manifest's entry: weights of likeliest answers on validation, and their metrics; and
+    the answers (V, 7) of the two together.
 
     `answers`: the device's (V, 7) of each. Only sources that were trained on are looked at.
     Raises SetupError where the two were not judged on the same pictures.
@@ -24,15 +32,36 @@ def combine(trained: dict[str, Trained], answers: dict[str, np.ndarray]) -> dict
         raise SetupError(
             f"{one.path} and {other.path} were trained on different data: train both again"
         )
-    judged, label = one.judged, one.label
-    steps = np.linspace(0, 1, 41)
-    mixed = [answers[names[0]] * w + answers[names[1]] * (1 - w) for w in steps]
-    losses = [log_loss(label[judged], m[judged], labels=range(len(CLASSES))) for m in mixed]
-    best = int(np.argmin(losses))
-    weight = round(float(steps[best]), 3)
-    metrics = by_source(label, mixed[best].argmax(axis=1), one.source)
-    return {
+    pair = np.stack([answers[name] for name in names], axis=1)
+    weight, factor = fit(pair[one.judged], one.label[one.judged])
+    mixed = mix(pair, weight, factor)
+    entry = {
         "kind": "both",
         "weights": {names[0]: weight, names[1]: round(1 - weight, 3)},
-        "metrics": short(metrics),
+        "temperature": round(1 / factor, 4),
+        "metrics": short(by_source(one.label, mixed.argmax(axis=1), one.source)),
     }
+    return entry, mixed
+
+
+def fit(pair: Array, label: Array) -> tuple[float, float]:
+    """Weight of the first of `pair` (N, 2, 7), and the factor for `scaled` of the mean."""
+    steps = np.linspace(0, 1, 41)
+    losses = [log_loss(label, mix(pair, w), labels=range(len(CLASSES))) for w in steps]
+    weight = round(float(steps[int(np.argmin(losses))]), 3)
+    return weight, sharpness(mix(pair, weight), label)
+
+
+def mix(pair: Array, weight: float, factor: float = 1.0) -> Array:
+    """(N, 2, 7) → (N, 7): as `edge.classify` does it."""
+    return scaled(pair[:, 0] * weight + pair[:, 1] * (1 - weight), factor)
+
+
+def fitting(pair: Array, label: Array) -> Callable[[Array], Callable[[Array], Array]]:
+    """`fit` as `convert.calibration.crossed` wants it."""
+
+    def learn(rows: Array) -> Callable[[Array], Array]:
+        weight, factor = fit(pair[rows], label[rows])
+        return lambda asked: mix(pair[asked], weight, factor)
+
+    return learn

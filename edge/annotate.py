@@ -51,7 +51,7 @@ def annotate(frame: Frame, reading: Reading, edges: NDArray[np.int32]) -> NDArra
 
 def _panel(reading: Reading) -> NDArray[np.uint8]:
     panel = np.full((HEIGHT, PANEL, 3), 32, np.uint8)
-    title = reading.label if reading.face else "no face"
+    title = reading.reason or reading.label
     cv2.putText(panel, title, (14, 44), _FONT, 0.9, _BOX, 2, cv2.LINE_AA)
     if reading.confidence is not None and reading.presence is not None:
         about = f"confidence {reading.confidence:.0%} presence {reading.presence:.0%}"

@@ -16,7 +16,7 @@ from edge.errors import SetupError
 from edge.types import CLASSES
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 """Version of the manifest's layout."""
 _CHECKOUT = Path(__file__).resolve().parent.parent
 INSTALLED = not (_CHECKOUT / "pyproject.toml").is_file()
@@ -47,7 +47,10 @@ class Bundle:
         except (OSError, ValueError, RecursionError) as error:
             raise SetupError(f"{path}: cannot be read: {error}") from None
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise SetupError(f"{path}: not a manifest of format {FORMAT}")
+            raise SetupError(
+                f"{path}: not a manifest of format {FORMAT}: run `git checkout models`, or "
+                "`make convert`"
+            )
         if manifest.get("classes") != list(CLASSES):
             raise SetupError(
                 f"{path}: classes are {manifest.get('classes')}, this runtime has {list(CLASSES)}"

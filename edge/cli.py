@@ -105,7 +105,7 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
 
     settings = loaded.settings
     recognise = Recognizer.of(settings)
-    smooth = Smoother(settings.smooth)
+    smooth = Smoother(settings.smooth, recognise.least_confidence(settings.smooth.max_risk))
     recognise.know(settings.classify)
     publishers: list[Publisher | Calibrator] = [JsonLines(sys.stdout)]
     page = settings.page.port > 0
@@ -171,6 +171,7 @@ def _load(options: argparse.Namespace) -> Loaded:
     short = {
         "classify.model": options.model,
         "classify.bundle": options.models,
+        "classify.max_risk": getattr(options, "max_risk", None),
         "camera.source": getattr(options, "source", None),
         "classify.baseline": getattr(options, "out", None),
         "page.picture": getattr(options, "page_picture", None),
@@ -271,6 +272,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument(
         "--cropped", action="store_true", help="the pictures are face crops: use no detector"
+    )
+    one.add_argument(
+        "--max-risk",
+        metavar="SHARE",
+        help="of wrong labels that is borne, as in 0.3: less sure ones are unknown (default: 1)",
     )
     one.add_argument(
         "--annotate", type=Path, metavar="DIR", help="write pictures with the reading drawn in"

@@ -59,7 +59,7 @@ class Service:
         self._recognise = Recognizer.of(settings)
         self._recognise.know(settings.classify)
         self._calibrate = Calibrator(settings.classify, self._recognise)
-        self._smooth = Smoother(settings.smooth)
+        self._smooth = _smoother(settings, self._recognise)
         self._publishers = {name: self._publisher(name, settings) for name in _PUBLISHERS}
         self._pace = Pace(settings.pace, settings.camera.frames_per_second)
         self._camera = Live(settings.camera, on_error=tell)
@@ -139,10 +139,10 @@ class Service:
             recognise = Recognizer.of(new)
             recognise.know(new.classify)
             calibrate = Calibrator(new.classify, recognise)
+        again = changed("classify", "smooth")
+        smooth = _smoother(new, recognise) if again else self._smooth
         self._republish([name for name, tables in _PUBLISHERS.items() if changed(*tables)], new)
-        self._recognise, self._calibrate = recognise, calibrate
-        if changed("smooth"):
-            self._smooth = Smoother(new.smooth)
+        self._recognise, self._calibrate, self._smooth = recognise, calibrate, smooth
         if changed("pace", "camera"):
             self._pace = Pace(new.pace, new.camera.frames_per_second)
         if changed("camera"):
@@ -198,6 +198,10 @@ class Service:
             for name in ("connected", "queued", "dropped", "reconnects"):
                 known[f"mqtt_{name}"] = float(getattr(mqtt, name))
         return known
+
+
+def _smoother(settings: Settings, recognise: Recognizer) -> Smoother:
+    return Smoother(settings.smooth, recognise.least_confidence(settings.smooth.max_risk))
 
 
 _PUBLISHERS = {

@@ -13,6 +13,8 @@ from edge.baseline import Baseline
 from edge.bundle import Bundle
 from edge.classify import open_classifier
 from edge.mesh import open_mesher
+from edge.plausible import open_plausible
+from edge.risk import ANY, least_confidence
 from edge.settings import ClassifySettings, MeshSettings, Settings
 from edge.smooth import Smoother
 from edge.stopwatch import Stopwatch
@@ -34,26 +36,38 @@ class Recognizer:
         *,
         cropped: bool = False,
         mesh: MeshSettings | None = None,
+        max_risk: float = ANY,
     ) -> None:
         """Open the bundle in `models_dir` (the checkout's `models/` by default).
 
         `model`: a classifier of the bundle. `tracking`: look first where the last frame's face
         was. `cropped`: pictures are face crops already; no detector, a mesh for every picture.
-        `mesh`: how a face is found. Raises SetupError where something is missing or does not fit.
+        `mesh`: how a face is found. `max_risk`: the share of wrong labels, 0 to 1, that is borne;
+        below the confidence that keeps it the label is `unknown`. 1 tells every label. Raises
+        SetupError where something is missing or does not fit, SettingsError for a risk that the
+        model cannot keep.
         """
+        mesh = mesh or MeshSettings()
         self.bundle = Bundle.open(None if models_dir is None else Path(models_dir))
         self.baseline: Baseline | None = None
         """What is particular to the person that it looks at; None for anybody."""
+        self._model = model
         self._classifier = open_classifier(self.bundle, model)
-        self._mesher = open_mesher(
-            self.bundle, mesh or MeshSettings(), tracking=tracking, cropped=cropped
-        )
+        self._mesher = open_mesher(self.bundle, mesh, tracking=tracking, cropped=cropped)
+        self._doubt = open_plausible(self.bundle, mesh, cropped=cropped)
+        self._least = self.least_confidence(max_risk)
 
     @classmethod
     def of(cls, settings: Settings, *, cropped: bool = False) -> Recognizer:
         """The one that the settings ask for, but for the baseline: see `know`."""
         chosen = settings.classify
-        return cls(chosen.bundle or None, chosen.model, cropped=cropped, mesh=settings.mesh)
+        return cls(
+            chosen.bundle or None,
+            chosen.model,
+            cropped=cropped,
+            mesh=settings.mesh,
+            max_risk=chosen.max_risk,
+        )
 
     def know(self, settings: ClassifySettings) -> None:
         """Take the baseline that the settings name. Raises SetupError where it is of no use."""
@@ -84,9 +98,20 @@ class Recognizer:
         watch.lap("features")
         probabilities = self._classifier.predict(feature)
         best = int(probabilities.argmax())
-        watch.lap("classify")
         sure = float(probabilities[best])
-        return Reading(CLASSES[best], sure, probabilities, mesh, watch.laps_ms)
+        reason = self._doubt(image, mesh) if self._doubt else None
+        if reason is None and sure < self._least:
+            reason = "not sure"
+        watch.lap("classify")
+        label = UNKNOWN if reason else CLASSES[best]
+        return Reading(label, sure, probabilities, mesh, watch.laps_ms, reason)
+
+    def least_confidence(self, max_risk: float) -> float:
+        """Confidence, 0 to 1, from which on at most `max_risk` of this model's labels are wrong.
+
+        Raises SettingsError for a risk that the model cannot keep.
+        """
+        return least_confidence(self.bundle, self._model, max_risk)
 
     def reset(self) -> None:
         """Forget the face that was tracked: what comes next is another scene."""

@@ -19,8 +19,13 @@ from edge.types import CLASSES, UNKNOWN, Frame, Gap, Reading
 class Smoother:
     """Follows one camera's readings."""
 
-    def __init__(self, settings: SmoothSettings | None = None) -> None:
+    def __init__(
+        self, settings: SmoothSettings | None = None, least_confidence: float = 0.0
+    ) -> None:
+        """`least_confidence`: the smoothed probability, 0 to 1, below which the label is
+        `unknown`: what `Recognizer.least_confidence` says of the settings' `max_risk`."""
         self._settings = settings or SmoothSettings()
+        self._least = least_confidence
         self.reset()
 
     def reset(self) -> None:
@@ -34,11 +39,12 @@ class Smoother:
     def __call__(self, frame: Frame, reading: Reading) -> Reading:
         """The reading with a steady label in place of its own, and its smoothed probabilities.
 
-        Without a face the last label goes on for `gone_seconds`: one missed frame is no news.
+        Without a face, or with one that cannot be read, the last label goes on for `gone_seconds`:
+        one missed frame is no news.
         """
         now = frame.clock_s
         self._frame_s = now
-        if reading.probabilities is None:
+        if reading.probabilities is None or reading.reason not in (None, "not sure"):
             if self._face_s is None or now - self._face_s >= self._settings.gone_seconds:
                 self._forget(now)
                 return replace(reading, held_s=self._held(now))
@@ -81,7 +87,7 @@ class Smoother:
         best = int(level.argmax())
         # Whoever is told already may fall a little below: hysteresis here too.
         slack = 0.0 if self._label == UNKNOWN else self._settings.margin
-        if level[best] < self._settings.min_confidence - slack:
+        if level[best] < self._least - slack:
             wanted = UNKNOWN
         elif self._label == UNKNOWN or self._label == CLASSES[best]:
             wanted = CLASSES[best]

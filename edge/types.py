@@ -11,8 +11,10 @@ CLASSES = ("angry", "disgusted", "fear", "happy", "neutral", "sad", "surprised")
 """The expressions, in the order of every probability vector."""
 UNKNOWN = "unknown"
 """The label where none of them can be told."""
-REASONS = ("no face", "not sure", "camera lost")
-"""Why a label is `unknown`."""
+REASONS = ("no face", "not a face", "too small", "turned away", "not sure", "camera lost")
+"""Why a label is `unknown`: nothing was found; what was called a face crop shows none; a face so
+small, or turned so far, is not like those learnt from; the risk would be larger than was allowed;
+no frames come. There is a mesh, and there are probabilities, but for the first and the last."""
 LANDMARKS = 468
 """Points of a MediaPipe face mesh."""
 
@@ -68,9 +70,11 @@ class Reading:
     label: str
     """The most probable of CLASSES, or `unknown`."""
     confidence: float | None
-    """Probability of `label`, 0 to 1; None where there are no probabilities."""
+    """Probability of `label`, 0 to 1, or of the likeliest expression where that is `unknown`; None
+    where there are no probabilities."""
     probabilities: NDArray[np.float32] | None
-    """(7,) float32 in the order of CLASSES, sum 1; None when no face was found."""
+    """(7,) float32 in the order of CLASSES, sum 1, also where there is a mesh and the label is
+    `unknown`; None when no face was found."""
     mesh: Mesh | None
     """The face that was read."""
     timings_ms: dict[str, float] = field(default_factory=dict)

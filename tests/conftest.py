@@ -165,10 +165,13 @@ def draw_faces(models_dir: Path, portrait: np.ndarray) -> Callable[..., Data]:
             label=label,
             source=np.full(train, "drawn"),
             pictures=(),
+            presence=np.ones(train, np.float32),
             validation_landmarks=landmarks(asked),
             validation_label=asked,
             validation_source=np.full(validation, "drawn"),
             validation_pictures=(),
+            validation_presence=np.ones(validation, np.float32),
+            validation_group=np.arange(validation),
         )
 
     return draw

@@ -36,6 +36,6 @@ def test_the_face_stays_visible_behind_its_mesh(
 
 def test_no_face_draws_no_bars(edges: np.ndarray) -> None:
     frame = Frame(np.full((300, 400, 3), 120, np.uint8), 0.0, "a.png")
-    panel = annotate(frame, Reading(None, None, None, None), edges)[:, -PANEL:]
+    panel = annotate(frame, Reading("unknown", None, None, None, {}, "no face"), edges)[:, -PANEL:]
     assert (panel[:60] > 200).any()  # it says so
     assert (panel[60:] == panel[-1, -1]).all()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import edge.bundle
 from edge import Recognizer
-from edge.bundle import DEFAULT_DIR, Bundle
+from edge.bundle import DEFAULT_DIR, FORMAT, Bundle
 from edge.errors import SetupError
 
 Edit = Callable[..., Path]
@@ -45,7 +45,7 @@ def test_missing_manifest(tmp_path: Path) -> None:
     assert "make convert" in message
 
 
-@pytest.mark.parametrize("text", ["", "{", "hello", '{"format": 2,}'])
+@pytest.mark.parametrize("text", ["", "{", "hello", '{"format": 3,}'])
 def test_broken_manifest(bundle_copy: Path, text: str) -> None:
     (bundle_copy / "manifest.json").write_text(text)
     assert "manifest.json" in refusal(bundle_copy)
@@ -56,10 +56,10 @@ def test_manifest_in_another_encoding(bundle_copy: Path) -> None:
     assert "manifest.json" in refusal(bundle_copy)
 
 
-@pytest.mark.parametrize("value", ["[]", "null", "{}", '{"format": 1}', '{"format": "2"}'])
+@pytest.mark.parametrize("value", ["[]", "null", "{}", '{"format": 2}', '{"format": "3"}'])
 def test_other_format(bundle_copy: Path, value: str) -> None:
     (bundle_copy / "manifest.json").write_text(value)
-    assert "format 2" in refusal(bundle_copy)
+    assert f"format {FORMAT}: run" in refusal(bundle_copy)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ JSON = st.recursive(
 
 @settings(max_examples=30)
 @given(
-    st.sampled_from(["format", "classes", "networks"]),
-    JSON.filter(lambda value: value != 2),
+    st.sampled_from(["format", "classes", "networks", "plausible"]),
+    JSON.filter(lambda value: value != FORMAT),
 )
 def test_any_value_of_an_entry_is_refused_in_one_line(
     models_dir: Path, tmp_path_factory: pytest.TempPathFactory, key: str, value: object

@@ -42,9 +42,12 @@ ALLOWED = {
     "edge.features": COMMON | {"edge.mesh"},
     "edge.classify": COMMON
     | {"edge.arrays", "edge.bundle", "edge.features", "edge.interpreter", "edge.native"},
-    "edge.publish": COMMON | {"edge.aim"},
     "edge.aim": COMMON,
     "edge.baseline": COMMON | {"edge.arrays", "edge.bundle", "edge.features", "edge.mesh"},
+    # The detector gives a second opinion.
+    "edge.plausible": COMMON | {"edge.bundle", "edge.mesh"},
+    "edge.risk": {"edge.bundle", "edge.errors"},
+    "edge.publish": COMMON | {"edge.aim"},
     "edge.smooth": COMMON,
     "edge.pace": COMMON,
     "edge.notify": set(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -115,8 +116,8 @@ def test_a_label_is_held_for_a_moment() -> None:
     assert all(b - a >= 10 for a, b in pairwise(changes))
 
 
-def test_unknown_below_the_confidence_of_the_settings() -> None:
-    smooth = Smoother(SmoothSettings(min_confidence=0.6))
+def test_unknown_below_the_least_confidence() -> None:
+    smooth = Smoother(least_confidence=0.6)
     reading = smooth(frame(0), raw(sure("happy", 0.5)))
     assert (reading.label, reading.reason) == ("unknown", "not sure")
     assert reading.probabilities is not None
@@ -132,6 +133,25 @@ def test_one_missed_frame_is_no_news_and_a_second_is() -> None:
     assert (gone.label, gone.reason, gone.probabilities) == ("unknown", "no face", None)
     back = smooth(frame(1.0), raw(sure("sad", 0.9)))
     assert (back.label, back.held_s) == ("sad", 0.0)
+
+
+def test_a_face_that_cannot_be_read_is_like_a_missed_one() -> None:
+    """Its probabilities mean nothing: they move no level, and after a while it is told why."""
+    smooth = Smoother(SmoothSettings(gone_seconds=0.5))
+    before = smooth(frame(0), raw(sure("happy", 0.9))).probabilities
+    aside = replace(raw(sure("sad", 0.9)), label="unknown", reason="turned away")
+    held = smooth(frame(0.2), aside)
+    assert (held.label, held.reason, held.face) == ("happy", None, True)
+    np.testing.assert_array_equal(held.probabilities, before)
+    gone = smooth(frame(0.6), aside)
+    assert (gone.label, gone.reason) == ("unknown", "turned away")
+    assert smooth(frame(0.7), raw(sure("sad", 0.9))).label == "sad"
+
+
+def test_a_single_picture_not_sure_is_evidence_all_the_same() -> None:
+    smooth = Smoother(least_confidence=0.3)
+    unsure = replace(raw(sure("happy", 0.4)), label="unknown", reason="not sure")
+    assert smooth(frame(0), unsure).label == "happy"
 
 
 def test_a_lost_camera_never_tells_the_last_face() -> None:
@@ -169,7 +189,7 @@ def test_whatever_comes(
     steps: list[tuple[float, object]], constant: float, margin: float, hold: float, least: float
 ) -> None:
     """Probabilities stay probabilities; a label has a reason exactly when it is unknown."""
-    smooth = Smoother(SmoothSettings(constant, margin, hold, least))
+    smooth = Smoother(SmoothSettings(constant, margin, hold), least)
     now = 0.0
     for step, what in steps:
         now += step

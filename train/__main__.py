@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import SetupError
-from train import command, evaluate, fitted, report, svm
+from train import command, evaluate, fitted, plausible, report, svm
 from train.prepare import Data
 
 RECIPES = (*svm.RECIPES, "gnn")
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def fit(data: Data, about: dict[str, Any], options: argparse.Namespace) -> None:
     """Fit the recipes, judge them on validation, and write models and report."""
+    plausible.save(options.out, data)
     curves = {}
     for name in options.recipes or _possible():
         recipe = _recipe(name, options.out)

@@ -42,6 +42,12 @@ class Data:
     """(V,)."""
     validation_pictures: Sequence[Picture]
     """V of them."""
+    presence: Array
+    """(N,) 0 to 1, how sure the mesh network is of each face."""
+    validation_presence: Array
+    """(V,)."""
+    validation_group: Array
+    """(V,) number of the picture's group: copies, or one person."""
 
     @property
     def judged(self) -> Array:
@@ -113,10 +119,13 @@ def prepare(
         label=label[train],
         source=source[train],
         pictures=learnt,
+        presence=rows.presence[train],
         validation_landmarks=rows.landmarks[validation],
         validation_label=label[validation],
         validation_source=source[validation],
         validation_pictures=[pictures[i] for i in validation],
+        validation_presence=rows.presence[validation],
+        validation_group=np.array([verdicts[i].group for i in validation]),
     )
     about: dict[str, Any] = {
         "dataset": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,11 @@ def open_classifier(bundle: Bundle, name: str) -> Classifier:
             raise SetupError(
                 f"{bundle.folder / MANIFEST}: the weights of model {name!r} are not parts of one"
             )
-        return _mean([(_single(bundle, member), weight) for member, weight in weights.items()])
+        temperature = float(entry["temperature"])
+        if not 0 < temperature < inf:
+            raise ValueError(f"temperature {temperature}")
+        members = [(_single(bundle, member), weight) for member, weight in weights.items()]
+        return _mean(members, temperature)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise SetupError(
             f"{bundle.folder / MANIFEST}: the entry of model {name!r} is not whole ({error}): run "
@@ -81,8 +86,12 @@ def _gnn(bundle: Bundle, entry: dict[str, Any]) -> Callable[[Vector], Vector]:
 _OPEN = {"svm": _svm, "gnn": _gnn}
 
 
-def _mean(members: list[tuple[Classifier, float]]) -> Classifier:
-    """The weighted mean of several classifiers' probabilities; the weights sum to one."""
+def _mean(members: list[tuple[Classifier, float]], temperature: float) -> Classifier:
+    """The weighted mean of several classifiers' probabilities; the weights sum to one.
+
+    Calibrated probabilities are less sure when they are averaged than they should be (Rahaman &
+    Thiery, 2021), so the mean has a temperature of its own: it is raised to its inverse.
+    """
     ends = np.cumsum([member.size for member, _ in members]).tolist()
     parts = [slice(end - member.size, end) for (member, _), end in zip(members, ends, strict=True)]
 
@@ -93,6 +102,8 @@ def _mean(members: list[tuple[Classifier, float]]) -> Classifier:
         total = np.zeros(len(CLASSES), np.float32)
         for (member, weight), part in zip(members, parts, strict=True):
             total += np.float32(weight) * member.predict(feature[part])
+        np.power(total, np.float32(1 / temperature), out=total)
+        total /= total.sum()
         return total
 
     return Classifier(features, predict, ends[-1])

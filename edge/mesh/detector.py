@@ -122,3 +122,9 @@ class Detector:
             eyes = (*pixels[_RIGHT_EYE].tolist(), *pixels[_LEFT_EYE].tolist())
             detections.append(Detection(box, eyes, score))
         return detections
+
+    def likeliest(self, image: NDArray[np.uint8], roi: Roi) -> float:
+        """Log-odds of the surest of all boxes when only `roi` of `image` is seen, however low."""
+        self._crop(image, roi, self._network.input()[0])
+        _, logits = self._network.run()
+        return float(logits.max())

@@ -19,6 +19,9 @@ class ClassifySettings:
     """Classifier of the bundle: "svm", "gnn" or "both"."""
     bundle: str = text("", "a folder, or '' for the one that came with the program")
     """Folder of the model bundle; empty for the one that came with the program."""
+    max_risk: float = between(1.0, 0.0, 1.0)
+    """Share of wrong labels, 0 to 1, that is borne in single pictures: less sure ones are
+    `unknown`. 1 for all labels. For a camera, see `smooth.max_risk`."""
     baseline: str = text("", "a file, or '' for none")
     """File with a person's resting face, which `calibrate` writes; empty for none. As long as there
     is no such file, all faces are read alike."""
@@ -41,6 +44,9 @@ class MeshSettings:
     """Which face of several: "largest", or "surest" (the detector's best score)."""
     threads: int = between(1, 1, 16)
     """CPU threads for each network."""
+    check: bool = switch(True)
+    """Whether faces too small, or turned too far, for what the model has learnt, and face crops
+    without a face, are `unknown`. The limits are the bundle's."""
     crop_scale: float = between(1.375, 0.5, 3.0)
     """First look at a picture that is a face crop: its longer side times this. The default, and
     that of the centre, is where looks at FER-2013 settle in the median."""
@@ -80,8 +86,9 @@ class SmoothSettings:
     """By how much another expression's smoothed probability, 0 to 1, has to lead to take over."""
     hold_seconds: float = between(0.4, 0.0, 60.0)
     """Shortest time for which a label is told, seconds, as long as there is a face."""
-    min_confidence: float = between(0.3, 0.0, 1.0)
-    """Smoothed probability, 0 to 1, below which the label is `unknown`."""
+    max_risk: float = between(0.4, 0.0, 1.0)
+    """Share of wrong labels, 0 to 1, that is borne: below the confidence that keeps it in single
+    pictures, the label is `unknown`. 1 for all labels."""
     gone_seconds: float = between(0.5, 0.0, 60.0)
     """Seconds without a face after which the label is `unknown`."""
 

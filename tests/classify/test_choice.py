@@ -56,6 +56,8 @@ def test_both_is_the_weighted_mean(
     reading = Recognizer(folder, "both", tracking=False)(portrait)
     single = {n: Recognizer(models_dir, n, tracking=False)(portrait) for n in ("svm", "gnn")}
     expected = sum(weight * single[name].probabilities for name, weight in weights.items())
+    expected = expected ** (1 / models["both"]["temperature"])
+    expected /= expected.sum()
     np.testing.assert_allclose(reading.probabilities, expected, atol=1e-6)
     assert np.abs(single["svm"].probabilities - single["gnn"].probabilities).max() > 0.01
 
@@ -81,6 +83,11 @@ def test_odd_weights(models_dir: Path, weights: object) -> None:
     assert "'both'" in refusal(models_dir, "both", weights=weights)
 
 
+@pytest.mark.parametrize("value", [None, 0, -1, "a", float("nan"), float("inf"), []], ids=str)
+def test_odd_temperatures(models_dir: Path, value: object) -> None:
+    assert "'both'" in refusal(models_dir, "both", temperature=value)
+
+
 def test_both_of_what_is_not_there(models_dir: Path) -> None:
     assert "no model 'cnn'" in refusal(models_dir, "both", weights={"svm": 0.5, "cnn": 0.5})
 
@@ -101,6 +108,7 @@ def test_unknown_kinds(models_dir: Path, name: str, kind: object) -> None:
     st.sampled_from(
         [
             ("both", "weights"),
+            ("both", "temperature"),
             ("both", "kind"),
             ("gnn", "kind"),
             ("gnn", "file"),

@@ -21,6 +21,13 @@ from edge.features import FEATURES
 Change = Callable[..., Path]
 
 
+def plausible_of(tmp_path: Path) -> Path:
+    """Where training leaves what limits are fitted on."""
+    path = tmp_path / "trained" / "plausible.npz"
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
 @pytest.fixture
 def trained(models_dir: Path, tmp_path: Path, portrait: np.ndarray) -> Change:
     """Writes what training would leave: the shipped arrays, and right answers on 20 meshes.
@@ -71,6 +78,15 @@ def trained(models_dir: Path, tmp_path: Path, portrait: np.ndarray) -> Change:
         )
         return folder
 
+    np.savez(
+        plausible_of(tmp_path),
+        source=np.full(20, "drawn"),
+        pose=rng.normal(0, 10, (20, 3)),
+        support=np.full(20, np.inf),
+        validation_pose=np.tile([0.0, 0.0, 100.0], (20, 1)),
+        validation_support=np.full(20, np.inf),
+        validation_group=np.arange(20),
+    )
     write.answers = answers  # type: ignore[attr-defined]
     write.gamma = arrays["gamma"]  # type: ignore[attr-defined]
     return write
@@ -194,6 +210,15 @@ def test_other_classes(trained: Change, bundle: Path) -> None:
 @pytest.mark.parametrize("name", ["array_mean", "validation_probabilities"])
 def test_incomplete_files(trained: Change, bundle: Path, name: str) -> None:
     assert f"array '{name}' is missing" in refusal(trained(**{name: None}), bundle)
+
+
+def test_facts_of_other_pictures(trained: Change, bundle: Path, tmp_path: Path) -> None:
+    folder, path = trained(), plausible_of(tmp_path)
+    facts = dict(np.load(path))
+    np.savez(path, **facts | {"validation_group": np.arange(19)})
+    assert f"{path}: made of other data" in refusal(folder, bundle)
+    path.unlink()
+    assert f"{path} is missing: run `python -m train.plausible" in refusal(folder, bundle)
 
 
 @pytest.mark.parametrize("text", [None, "hello"])

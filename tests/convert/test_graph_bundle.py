@@ -102,7 +102,7 @@ def test_weights_are_those_of_the_least_log_loss(sure: tuple[float, float]) -> N
     label = np.random.default_rng(0).integers(0, 7, 600)
     one, other = (answers_of(label, much, seed) for seed, much in enumerate(sure))
     one[::3] = answers_of(label, 0.0, 9)[::3]  # of a source not trained on: must not count
-    entry = both.combine(example(one, other, label), {"svm": one, "gnn": other})
+    entry, answers = both.combine(example(one, other, label), {"svm": one, "gnn": other})
     weights = entry["weights"]
     assert list(weights) == ["svm", "gnn"]
     assert sum(weights.values()) == pytest.approx(1)

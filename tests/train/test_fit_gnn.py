@@ -239,7 +239,10 @@ from train.prepare import Data
 limit, out = sys.argv[1:]
 faces = np.random.default_rng(0).normal(0, 1, (70, 468, 3)).astype(np.float32)
 label, source = np.arange(70) % 7, np.full(70, "drawn")
-data = Data(faces, {"mirrored": faces}, label, source, (), faces, label, source, ())
+sure = np.ones(70)
+data = Data(
+    faces, {"mirrored": faces}, label, source, (), faces, label, source, (), sure, sure, label
+)
 command.prepare = lambda *_, **__: (data, {})
 
 def work(data, about, options):

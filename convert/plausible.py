@@ -1,0 +1,104 @@
+"""The limits of `edge.plausible`, fitted on training pictures; validation tells what they cost.
+
+Pose: what all but one training mesh in 500 keep to, of those that the mesh network is sure of.
+Size: 24 pixels, below which the mesh network itself loses faces. Support, for what is said to be a
+face crop: what all but one training picture in 125 have. Some of FER-2013's are no face at all
+(text, a sign, nothing), in others it is hidden or seen from the side, and hard to read anyway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.arrays import load
+from edge.errors import SetupError
+from edge.plausible import Limits
+from train.plausible import FILE
+
+Array = NDArray[Any]
+PIXELS = 24.0
+"""Height of the smallest face that is read. At 22 pixels twice as many pictures of faces as at full
+size have a mesh that the mesh network itself does not believe in (8 %), at 15 pixels six times as
+many: `build/train/meshes-validation-*px.npz` of `make limits`."""
+BEYOND = 0.002
+"""Share of the training meshes beyond the limit of yaw, and of pitch, both ways together."""
+DOUBTED = 0.008
+"""Share of the training pictures of a source with less support than the limit: as many as cost less
+than 0.2 points of accuracy on FER-2013's PublicTest, every picture counted."""
+_ARRAYS = ("source", "pose", "support")
+_VALIDATION = ("validation_pose", "validation_support", "validation_group")
+
+
+def open_facts(folder: Path, pictures: int) -> dict[str, Array]:
+    """What training left for `pictures` validation pictures. Raises SetupError if it did not."""
+    path = folder / FILE
+    if not path.is_file():
+        raise SetupError(f"{path} is missing: run `python -m train.plausible DATA…`")
+    facts = load(path, [*_ARRAYS, *_VALIDATION])
+    if {len(facts[name]) for name in _VALIDATION} != {pictures}:
+        raise SetupError(f"{path}: made of other data: run `python -m train.plausible DATA…`")
+    return facts
+
+
+def fit(facts: dict[str, Array]) -> Limits:
+    """The limits."""
+    yaw, pitch, _ = facts["pose"][np.isinf(facts["support"])].T
+    ends = np.quantile(pitch, [BEYOND / 2, 1 - BEYOND / 2])
+    return Limits(
+        pixels=PIXELS,
+        yaw=round(float(np.quantile(np.abs(yaw), 1 - BEYOND)), 1),
+        pitch_up=round(float(-ends[0]), 1),
+        pitch_down=round(float(ends[1]), 1),
+        support=round(min(_least(facts, str(name)) for name in np.unique(facts["source"])), 2),
+    )
+
+
+def passes(limits: Limits, facts: dict[str, Array], *, cropped: bool) -> Array:
+    """(V,) whether each validation picture is told: as a face crop, or as a face in a frame, whose
+    mesh is as it is and has to be believed in."""
+    yaw, pitch, height = facts["validation_pose"].T
+    support = facts["validation_support"]
+    if cropped:
+        rows: Array = (height >= limits.pixels) & (support >= limits.support)
+        return rows
+    level = (pitch >= -limits.pitch_up) & (pitch <= limits.pitch_down)
+    rows = (height >= limits.pixels) & (np.abs(yaw) <= limits.yaw) & level & np.isinf(support)
+    return rows
+
+
+def entry(
+    limits: Limits, facts: dict[str, Array], right: dict[str, Array], source: Array
+) -> dict[str, Any]:
+    """The manifest's table: the limits, and what they cost on validation.
+
+    `right`: model → (V,) whether its label is; `source` (V,). For each source, read as face crops:
+    the share of pictures that become `unknown`, and of right labels that go with them, every
+    picture counted, of the model that loses most. As frames: the share of the meshes believed in
+    whose pose or size is beyond the limits.
+    """
+    gone = ~passes(limits, facts, cropped=True)
+    beyond = ~passes(limits, facts, cropped=False)
+    believed = np.isinf(facts["validation_support"])
+    table: dict[str, Any] = {**asdict(limits), "validation": {}}
+    for name in np.unique(source):
+        ours = source == name
+        table["validation"][str(name)] = {
+            "crops_unknown": round(float(gone[ours].mean()), 4),
+            "crops_lost": round(max(float((r & gone)[ours].mean()) for r in right.values()), 4),
+            "frames_unknown": round(float(beyond[ours & believed].mean()), 4),
+        }
+    return table
+
+
+def _least(facts: dict[str, Array], source: str) -> float:
+    """The support that all but DOUBTED of a source's pictures have; of none below, the lowest."""
+    ordered = np.sort(facts["support"][facts["source"] == source])
+    known = ordered[np.isfinite(ordered)]
+    if not len(known):
+        return 0.0
+    return float(known[min(int(DOUBTED * len(ordered)), len(known) - 1)])
