@@ -69,8 +69,8 @@ def _models(models: Mapping[str, Any]) -> list[str]:
             size = entry["bytes"] + entry["normaliser"]["bytes"]
         else:
             parts = (f"{weight:g} × {part}" for part, weight in entry["weights"].items())
-            raised = f" (probabilities), to the power {1 / entry['temperature']:.2f}"
-            what, size = " + ".join(parts) + raised, 0
+            then = f" (probabilities), temperature {entry['temperature']:.2f}"
+            what, size = " + ".join(parts) + then, 0
         rows.append(f"| `{name}` | {what} | {f'{size / 1e6:.2f} MB' if size else 'both'} |")
     return rows
 

@@ -117,6 +117,16 @@ def test_weights_are_those_of_the_least_log_loss(sure: tuple[float, float]) -> N
     told = entry["metrics"]
     assert told["a"]["accuracy"] == pytest.approx((mixed == label)[rows].mean(), abs=1e-4)
     assert told["b"]["accuracy"] == pytest.approx((mixed == label)[~rows].mean(), abs=1e-4)
+    # The temperature is that of the least loss, and the answers have it.
+    mean = weights["svm"] * one + weights["gnn"] * other
+    losses = {}
+    for factor in (0.97, 1.0, 1.03):
+        scaled = mean ** (1 / (factor * entry["temperature"]))
+        scaled /= scaled.sum(axis=1, keepdims=True)
+        losses[factor] = log_loss(label[rows], scaled[rows])
+        if factor == 1:
+            np.testing.assert_allclose(answers, scaled, atol=1e-4)
+    assert min(losses, key=losses.__getitem__) == 1
 
 
 @pytest.mark.parametrize("key", ["dataset", "meshes"])
@@ -163,7 +173,8 @@ def test_the_manifest_tells_of_the_network(bundle: Path, manifest: dict[str, Any
 
 def test_svm_alone(trained_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "trained").mkdir()
-    shutil.copy(trained_dir / "svm.npz", tmp_path / "trained")
+    for name in ("svm.npz", "plausible.npz"):
+        shutil.copy(trained_dir / name, tmp_path / "trained")
     convert(tmp_path / "trained", tmp_path / "models")
     manifest = json.loads((tmp_path / "models/manifest.json").read_text())
     assert list(manifest["models"]) == ["svm"]
@@ -195,7 +206,8 @@ def test_a_network_of_another_training(
 ) -> None:
     trained = tmp_path / "trained"
     altered(trained_dir / "gnn.npz", trained, lambda d: d["dataset"].update(fingerprint="1"))
-    shutil.copy(trained_dir / "svm.npz", trained)
+    for name in ("svm.npz", "plausible.npz"):
+        shutil.copy(trained_dir / name, trained)
     told = refused(trained, tmp_path / "models", capsys)
     assert "trained on different data" in told
 
@@ -214,6 +226,7 @@ def test_a_network_of_another_version(
         settings["shape"] = shape and settings["shape"] | shape
 
     altered(trained_dir / "gnn.npz", tmp_path / "trained", change)
+    shutil.copy(trained_dir / "plausible.npz", tmp_path / "trained")
     told = refused(tmp_path / "trained", tmp_path / "models", capsys)
     assert "train again" in told or "is missing" in told
 
