@@ -1,12 +1,13 @@
 """How sure a model has to be for a chosen risk: thresholds with a guarantee.
 
 Selective classification by Learn then Test (Angelopoulos, Bates, Candès, Jordan & Lei, 2021,
-section 2.3 on fixed-sequence testing): from the confidence that a tenth of the validation pictures
-reach, downwards, each threshold is tested by the exact binomial tail (Clopper & Pearson, 1934)
-whether its risk may still be above the allowed one, at the 5 % level; the first that is not
-rejected ends the sequence. So, but for one validation set in twenty, no threshold that is given
-has a larger risk than it says, among faces like those of the validation set. The order is fixed by
-confidences alone, never by labels.
+fixed-sequence testing): from the confidence that a tenth of the validation pictures reach (more,
+where fewer could prove nothing), downwards, each threshold is tested by the exact binomial tail
+(Clopper & Pearson, 1934) whether its risk may still be above the allowed one, at the 5 % level; the
+first that is not rejected ends the sequence. So, but for one validation set in twenty, no threshold
+that is given has a larger risk than it says, among faces like those of the validation set. The
+order is fixed by confidences alone, never by labels. The temperature was fitted on the same
+pictures; with one or two numbers it cannot have learnt their labels.
 
 A group (copies, or pictures of one person) counts once, by one of its pictures, drawn beforehand:
 members of a group are wrong together, and would count as more evidence than they are.
@@ -14,6 +15,7 @@ members of a group are wrong together, and would count as more evidence than the
 
 from __future__ import annotations
 
+from math import ceil, log
 from typing import Any
 
 import numpy as np
@@ -59,9 +61,10 @@ def threshold(confidence: Array, wrong: Array, risk: float) -> float | None:
     """
     order = np.argsort(-confidence, kind="stable")
     mistakes = np.cumsum(wrong[order])
-    counts = np.unique(np.maximum((_SHARES * len(order)).astype(int), 1)) if len(order) else []
+    fewest = ceil(log(LEVEL) / log(1 - risk))  # so many without a mistake are just enough
+    counts = np.unique((_SHARES * len(order)).astype(int))
     best = None
-    for count in counts:
+    for count in counts[counts >= fewest].tolist():
         if binom.cdf(mistakes[count - 1], count, risk) > LEVEL:
             break
         best = 0.0 if count == len(order) else float(confidence[order[count - 1]])
