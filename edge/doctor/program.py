@@ -19,6 +19,7 @@ from edge.doctor.check import Case, Verdict, bad, ok, refused, warn
 from edge.errors import EdgeError, SetupError
 from edge.interpreter import runtime
 from edge.pipeline import Recognizer
+from edge.risk import least_confidence
 
 _NEWEST = (3, 13)
 """The newest Python that there is a runtime for."""
@@ -106,6 +107,11 @@ def models(case: Case) -> Verdict:
             f"no model {case.settings.classify.model!r} in {folder}",
             f"set classify.model to one of {', '.join(bundle.models)}",
         )
+    for table, risk in (("classify", case.settings.classify), ("smooth", case.settings.smooth)):
+        try:
+            least_confidence(bundle, case.settings.classify.model, risk.max_risk)
+        except SetupError as error:
+            return bad(str(error), f"set {table}.max_risk to one that it can keep")
     return ok(f"{', '.join(bundle.models)}: {len(files)} files of {folder} match the manifest")
 
 
@@ -115,7 +121,8 @@ def inference(case: Case) -> Verdict:
     picture = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     if case.settings.mesh.backend == "mediapipe" and find_spec("mediapipe") is None:
         return bad("mesh.backend is 'mediapipe', which is not installed", "set it to 'tflite'")
-    mesh = replace(case.settings.mesh, backend="tflite", crop_looks=1)  # one look, as when tracking
+    # One look, as when tracking, and no second opinion on what is no face.
+    mesh = replace(case.settings.mesh, backend="tflite", crop_looks=1, check=False)
     chosen = case.settings.classify.model
     took, chosen_ms = [], 0.0
     try:
