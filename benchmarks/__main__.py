@@ -71,8 +71,8 @@ def _measure(options: argparse.Namespace, figures: Figures, moments: list[Heat])
             return lambda done: bar.update(before + round(shares[title] * done) - bar.n)
 
         progress = part("frames")
-        face, empty = clips.write(Path(name))
-        played = stages.scenes(face, empty, options.frames)
+        face, empty, still = clips.write(Path(name))
+        played = stages.scenes(face, empty, still, options.frames)
         stages.measure(
             figures,
             options.models,

@@ -22,15 +22,19 @@ FRAMES = 60
 SAMPLE = DEFAULT_DIR / "sample.y4m"
 
 
-def write(folder: Path, frames: int = FRAMES) -> tuple[Path, Path]:
-    """Two clips: with a face in each frame, and with none."""
-    face, empty = folder / "face.y4m", folder / "empty.y4m"
-    for path, pictures in ((face, _faces(frames)), (empty, _empty(frames))):
+def write(folder: Path, frames: int = FRAMES) -> tuple[Path, Path, Path]:
+    """Three clips: with a face in each frame, with none, and with a face that keeps still."""
+    face, empty, still = (folder / f"{name}.y4m" for name in ("face", "empty", "still"))
+    for path, pictures in (
+        (face, _faces(frames)),
+        (empty, _empty(frames)),
+        (still, _still(frames)),
+    ):
         with path.open("wb") as file:
             file.write(_header(30))
             for picture in pictures:
                 file.write(picture)
-    return face, empty
+    return face, empty, still
 
 
 class Endless:
@@ -96,13 +100,27 @@ def _faces(frames: int) -> Iterator[bytes]:
 
 
 def _empty(frames: int) -> Iterator[bytes]:
-    """Soft shapes and a sensor's noise."""
+    """Soft shapes that move, and a sensor's noise."""
     chance = np.random.default_rng(0)
     shapes = _enlarged(chance.integers(60, 190, (12, 16)), HEIGHT, WIDTH)
     grey = np.full(HEIGHT * WIDTH // 2, 128, np.uint8).tobytes()
+    for index in range(frames):
+        yield b"FRAME\n" + _noisy(np.roll(shapes, 4 * index, 1), chance) + grey
+
+
+def _still(frames: int) -> Iterator[bytes]:
+    """The sample's first frame, with a sensor's noise."""
+    (frame,) = _faces(1)
+    planes = np.frombuffer(frame, np.uint8, offset=len(b"FRAME\n"))
+    luma, chroma = np.split(planes, [HEIGHT * WIDTH])
+    chance = np.random.default_rng(0)
     for _ in range(frames):
-        noisy = shapes + chance.normal(0, 4, shapes.shape)
-        yield b"FRAME\n" + noisy.astype(np.uint8).tobytes() + grey
+        yield b"FRAME\n" + _noisy(luma, chance) + chroma.tobytes()
+
+
+def _noisy(luma: NDArray[np.integer], chance: np.random.Generator) -> bytes:
+    noisy = luma + chance.normal(0, 4, luma.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8).tobytes()
 
 
 def _enlarged(plane: NDArray[np.integer], height: int, width: int) -> NDArray[np.integer]:

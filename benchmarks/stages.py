@@ -21,7 +21,7 @@ from edge.settings import MeshSettings
 from edge.smooth import Smoother
 from edge.types import Frame
 
-STAGES = ("capture", "detect", "crop", "mesh", "features", "classify", "smooth", "publish")
+STAGES = ("capture", "still", "detect", "crop", "mesh", "features", "classify", "smooth", "publish")
 """In the order of a frame; `capture` is that of a clip, `publish` a JSON line."""
 WHOLE = "end to end"
 """From asking for a frame to having its reading published, whatever lies between the stages."""
@@ -41,27 +41,28 @@ class Scene:
     """As many of the clip are measured in a round."""
     forgets: bool
     """Whether each frame is the first one with this face."""
-    stages: frozenset[str]
-    """Those by which a frame of this kind is known."""
+    kinds: tuple[frozenset[str], ...]
+    """The stages by which frames of this kind are known."""
 
     def read(self, recognise: Recognizer) -> Iterator[Frame]:
-        """Its frames, and one before them, in which the face is found."""
+        """Its frames, and two before them, in which the face is found and followed."""
         with closing(Y4m(self.clip)) as camera:
             for frame in camera:
-                if frame.index > self.frames:
+                if frame.index > self.frames + 1:
                     return
                 if self.forgets:
                     recognise.reset()
                 yield frame
 
 
-def scenes(face: Path, empty: Path, frames: int) -> tuple[Scene, ...]:
-    """Of the two clips; `frames` tracked ones a round, and half as many of the others."""
+def scenes(face: Path, empty: Path, still: Path, frames: int) -> tuple[Scene, ...]:
+    """Of the three clips; `frames` tracked ones a round, and half as many of the others."""
     looked = frozenset({"crop", "mesh", "features", "classify"})
     return (
-        Scene("tracked", face, frames, False, looked),
-        Scene("detected", face, frames // 2, True, looked | {"detect"}),
-        Scene("empty", empty, frames // 2, False, frozenset({"detect"})),
+        Scene("tracked", face, frames, False, (looked,)),
+        Scene("detected", face, frames // 2, True, (looked | {"detect"},)),
+        Scene("empty", empty, frames // 2, False, (frozenset({"detect"}),)),
+        Scene("still", still, frames // 2, False, (frozenset(), looked)),  # one in eight is read
     )
 
 
@@ -78,11 +79,12 @@ def run(recognise: Recognizer, scene: Scene, sink: JsonLines) -> tuple[dict[str,
         stages = {"capture": frame.capture_ms, **reading.timings_ms}
         stages["publish"] = (end - ready) * 1e3
         stages[WHOLE] = (end - last) * 1e3
-        if frame.index:  # the first is not of the kind
-            if stages.keys() & _KINDS != scene.stages:
+        if frame.index > 1:  # the first ones are not of the kind
+            if stages.keys() & _KINDS not in scene.kinds:
                 others += 1
             else:
-                for stage, value in stages.items():
+                skipped = dict.fromkeys(frozenset().union(*scene.kinds), 0.0)
+                for stage, value in (skipped | stages).items():
                     took.setdefault(stage, []).append(value)
         last = perf_counter()
     return took, others

@@ -78,7 +78,8 @@ class Bundle:
         """Path of a file of the bundle. Raises SetupError when it is missing or another one."""
         path = self.folder / name
         try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
         except ValueError:
             raise SetupError(f"{self.folder / MANIFEST}: no file can be named {name!r}") from None
         except OSError:

@@ -73,7 +73,8 @@ def classify(options: argparse.Namespace, loaded: Loaded) -> int:
         except SourceError as error:
             failures += 1
             _tell(error)
-    recognise = Recognizer.of(loaded.settings, cropped=options.cropped)
+    each = replace(loaded.settings, mesh=replace(loaded.settings.mesh, still=False))
+    recognise = Recognizer.of(each, cropped=options.cropped)
     publish = JsonLines(sys.stdout)
     draw = _annotator(options) if options.annotate else None
     whole = [Path(os.path.abspath(file)) for file in files]  # noqa: PTH100  links stay

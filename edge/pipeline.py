@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class Recognizer:
         self._mesher = open_mesher(self.bundle, mesh, tracking=tracking, cropped=cropped)
         self._doubt = open_plausible(self.bundle, mesh, cropped=cropped)
         self._least = self.least_confidence(max_risk)
+        self._last: Reading | None = None
 
     @classmethod
     def of(cls, settings: Settings, *, cropped: bool = False) -> Recognizer:
@@ -93,6 +95,8 @@ class Recognizer:
         mesh = self._mesher(image, watch=watch)
         if mesh is None:
             return Reading(UNKNOWN, None, None, None, watch.laps_ms, "no face")
+        if self._last is not None and mesh is self._last.mesh:  # nothing moved
+            return replace(self._last, timings_ms=watch.laps_ms)
         seen = mesh.landmarks if self.baseline is None else self.baseline(mesh.landmarks)
         feature = self._classifier.features(seen)
         watch.lap("features")
@@ -104,7 +108,8 @@ class Recognizer:
             reason = "not sure"
         watch.lap("classify")
         label = UNKNOWN if reason else CLASSES[best]
-        return Reading(label, sure, probabilities, mesh, watch.laps_ms, reason)
+        self._last = Reading(label, sure, probabilities, mesh, watch.laps_ms, reason)
+        return self._last
 
     def least_confidence(self, max_risk: float) -> float:
         """Confidence, 0 to 1, from which on at most `max_risk` of this model's labels are wrong.

@@ -78,8 +78,9 @@ class Reading:
     mesh: Mesh | None
     """The face that was read."""
     timings_ms: dict[str, float] = field(default_factory=dict)
-    """Milliseconds that each stage took, first come first: "detect" (when the detector was asked),
-    "crop", "mesh" (its network), "features", "classify", "smooth"."""
+    """Milliseconds that each stage took, first come first: "still" (whether anything moved; where
+    nothing did, the others are absent), "detect" (when the detector was asked), "crop", "mesh" (its
+    network), "features", "classify", "smooth"."""
     reason: str | None = None
     """Why the label is `unknown`: one of REASONS; None when it is not."""
     age_s: float = 0.0

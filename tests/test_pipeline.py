@@ -11,6 +11,7 @@ import pytest
 
 from edge import CLASSES, Mesh, Reading, Recognizer
 from edge.pipeline import follow, read
+from edge.settings import MeshSettings
 from edge.smooth import Smoother
 from edge.types import Frame
 
@@ -127,7 +128,8 @@ def test_a_reading_outlives_the_next(recognise: Recognizer, portrait: np.ndarray
 
 def test_tracking_and_reset(models_dir: Path, portrait: np.ndarray) -> None:
     """A tracked look starts from the mesh before; after `reset` none does."""
-    recognise, alone = Recognizer(models_dir), Recognizer(models_dir, tracking=False)
+    looks = MeshSettings(still=False)
+    recognise, alone = Recognizer(models_dir, mesh=looks), Recognizer(models_dir, tracking=False)
 
     def landmarks(recogniser: Recognizer) -> np.ndarray:
         mesh = recogniser(portrait).mesh
@@ -147,7 +149,8 @@ def test_tracking_and_reset(models_dir: Path, portrait: np.ndarray) -> None:
 def test_a_new_source_is_a_new_scene(models_dir: Path, portrait: np.ndarray) -> None:
     frames = [Frame(portrait, 0.0, "a", 0), Frame(portrait, 0.1, "a", 1)]
     frames.append(Frame(portrait, 0.0, "b", 0))
-    readings = [reading for _, reading in read(frames, Recognizer(models_dir))]
+    recognise = Recognizer(models_dir, mesh=MeshSettings(still=False))
+    readings = [reading for _, reading in read(frames, recognise)]
     first, second, other = (reading.mesh.landmarks for reading in readings if reading.mesh)
     np.testing.assert_array_equal(first, other)
     assert (first != second).any()
@@ -181,8 +184,9 @@ def test_models_dir_may_be_a_string(models_dir: Path, portrait: np.ndarray) -> N
 
 def test_every_stage_is_timed_once(models_dir: Path, portrait: np.ndarray) -> None:
     """The stages of `follow` add up to what it took, and come in the order in which they ran."""
-    frames = [Frame(portrait, i / 10, "a", i, clock_s=i / 10) for i in range(2)]
-    frames.append(Frame(np.full_like(portrait, 128), 0.2, "a", 2, clock_s=0.2))
+    moved = np.roll(portrait, 2, axis=1)
+    pictures = (portrait, moved, moved, np.full_like(portrait, 128))
+    frames = [Frame(p, i / 10, "a", i, clock_s=i / 10) for i, p in enumerate(pictures)]
     loop = follow(frames, Recognizer(models_dir), Smoother())
     told = []
     for _ in frames:
@@ -191,5 +195,10 @@ def test_every_stage_is_timed_once(models_dir: Path, portrait: np.ndarray) -> No
         passed = (perf_counter() - start) * 1e3
         assert sum(reading.timings_ms.values()) == pytest.approx(passed, rel=0.1, abs=1)
         told.append(list(reading.timings_ms))
-    tracked = ["crop", "mesh", "features", "classify", "smooth"]
-    assert told == [["detect", *tracked], tracked, ["crop", "mesh", "detect", "smooth"]]
+    look = ["crop", "mesh", "features", "classify", "smooth"]
+    assert told == [
+        ["detect", *look],
+        look,  # a face that was just found is looked at once more
+        ["still", "smooth"],
+        ["still", "crop", "mesh", "detect", "smooth"],
+    ]

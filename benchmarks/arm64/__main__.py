@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.arm64 import scenes
 from benchmarks.arm64.counter import BUILD, CPUS, REPO, Case, Count, counted, here
-from benchmarks.arm64.guest import COUNTED, SCENES, WARM
+from benchmarks.arm64.guest import SCENES
 
 BASELINE = REPO / "benchmarks/arm64-baseline.json"
 TOLERANCE = 0.005
@@ -88,7 +88,7 @@ def main() -> int:
     work = BUILD / "counts"
     work.mkdir(parents=True, exist_ok=True)
     pictures = work / "scenes.npz"
-    scenes.save(pictures, REPO / "models/sample.png", WARM + COUNTED)
+    scenes.save(pictures, REPO / "models/sample.png")
     found: Counts = {}
     wrong: list[str] = []
 

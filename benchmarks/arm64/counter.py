@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arm64.guest import COUNTED, END, NESTED, NOTHING, SCENES, STAGES, TAGS
+from benchmarks.arm64.guest import END, FRAMES, NESTED, NOTHING, SCENES, STAGES, TAGS
 
 REPO = Path(__file__).resolve().parents[2]
 BUILD = REPO / "build/arm64"
@@ -21,7 +21,7 @@ ROOT = BUILD / "3.11"
 GUEST = Path(__file__).with_name("guest.py")
 SITES = {"ai-edge-litert": ROOT / "site", "tflite-runtime": BUILD / "tflite"}
 """Where the runtimes of TFLite are."""
-INNER = ("crop", "mesh network", "detector network")
+INNER = ("still", "crop", "mesh network", "detector network")
 """Stages that the mesher holds."""
 CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")
 """Zero 2 W, Pi 4, Pi 5."""
@@ -103,7 +103,7 @@ def stages(log: str) -> dict[str, dict[str, int]]:
         if tag < 0:  # a scene's frames begin or end
             if tag == END:
                 scene = SCENES[-1 - begun["scene"]]
-                found[scene] = found.get(scene, {}) | _apart(total, calls)
+                found[scene] = found.get(scene, {}) | _apart(total, calls, FRAMES[scene][1])
             begun["scene"] = tag
             total, calls = Counter(), Counter()
         elif tag % 2 == 0:
@@ -116,13 +116,13 @@ def stages(log: str) -> dict[str, dict[str, int]]:
     return found
 
 
-def _apart(total: Counter[str], calls: Counter[str]) -> dict[str, int]:
+def _apart(total: Counter[str], calls: Counter[str], frames: int) -> dict[str, int]:
     """Instructions a frame of each stage, without the marks and what other stages take."""
     if "whole" in total:
-        return {"whole": round(total["whole"] / COUNTED)}
+        return {"whole": round(total["whole"] / frames)}
     nothing = total[NOTHING] / calls[NOTHING]
     marking = total[NESTED] / calls[NESTED] - nothing
     net = {name: total[name] - calls[name] * nothing for name in STAGES if name in total}
     for name in INNER:
         net["geometry"] -= net.get(name, 0) + calls[name] * marking
-    return {name: round(count / COUNTED) for name, count in net.items()}
+    return {name: round(count / frames) for name, count in net.items()}

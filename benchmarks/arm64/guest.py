@@ -23,16 +23,16 @@ MARK = 4242
 """A system call that no kernel has."""
 END = -100
 """The mark after a scene; -1 - i begins scene i."""
-WARM, COUNTED = 2, 3
-"""Frames of each scene that are read first, and those that count."""
-STAGES = ("whole", "crop", "mesh network", "detector network", "geometry", "features")
+FRAMES = {"tracked": (2, 3), "found": (2, 3), "empty": (2, 3), "still": (8, 8), "vacant": (8, 8)}
+"""Frames of each scene that are read first, and those that count: a face that is followed; one that
+is looked for; a picture without one; a face, and none, where nothing but noise changes."""
+SCENES = tuple(FRAMES)
+STAGES = ("whole", "still", "crop", "mesh network", "detector network", "geometry", "features")
 STAGES += ("classifier", "smoothing")
 """Tag 2 i of a mark begins stage i of TAGS, 2 i + 1 ends it. Geometry is all of the mesher."""
 NOTHING, NESTED = "nothing", "nested"
 """A marked function that does nothing, and one that calls it: what marks themselves cost."""
 TAGS = (*STAGES, NOTHING, NESTED)
-SCENES = ("tracked", "found", "empty")
-"""A face that is followed; one that is looked for; a picture without one."""
 
 _call = ctypes.CDLL(None).syscall
 _call.argtypes = [ctypes.c_long, ctypes.c_long]
@@ -58,7 +58,8 @@ def mark_stages(recognise: Recognizer) -> None:
         part._crop = marked("crop", part._crop)
         runner = part._network._interpreter
         runner.invoke = marked(network, runner.invoke)
-    recognise._mesher = _Marked(mesher)
+    mesher._still = _Marked(mesher._still, "still")
+    recognise._mesher = _Marked(mesher, "geometry")
     classifier = recognise._classifier
     recognise._classifier = replace(
         classifier,
@@ -68,13 +69,16 @@ def mark_stages(recognise: Recognizer) -> None:
 
 
 class _Marked:
-    """A mesher, marked."""
+    """A mesher or a part of it, whose calls are marked."""
 
-    def __init__(self, mesher: Any) -> None:
-        self._call, self.reset = marked("geometry", mesher), mesher.reset
+    def __init__(self, part: Any, stage: str) -> None:
+        self._part, self._call = part, marked(stage, part)
 
     def __call__(self, image: Any, **named: Any) -> Any:
         return self._call(image, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._part, name)
 
 
 def main(scenes: Path, runtime: str, model: str, kernels: str, out: Path) -> None:
@@ -98,11 +102,12 @@ def main(scenes: Path, runtime: str, model: str, kernels: str, out: Path) -> Non
         for scene in SCENES:
             recognise.reset()
             smoother.reset()
-            for index in range(WARM + COUNTED):
+            warm, counted = FRAMES[scene]
+            for index in range(warm + counted):
                 if scene == "found":
                     recognise.reset()
                 frame = Frame(pictures[scene][index], index / 15, scene, index, 0.0, index / 15)
-                if index == WARM:
+                if index == warm:
                     _call(MARK, -1 - SCENES.index(scene))
                 if stages:
                     nested()

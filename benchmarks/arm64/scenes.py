@@ -1,4 +1,5 @@
-"""The frames that are counted: a portrait under a slowly moving camera, and none."""
+"""The frames that are counted: a portrait under a slowly moving camera, under one that does not
+move, and none."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.arm64.guest import FRAMES
 from edge.cameras.opencv import read_picture
 
 WIDTH, HEIGHT = 640, 480
@@ -26,10 +28,23 @@ def frame(portrait: np.ndarray, index: int) -> np.ndarray:
     return cv2.warpAffine(portrait, pose, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
 
 
-def save(path: Path, portrait: Path, count: int) -> None:
-    """Write `count` frames of each scene."""
-    image = read_picture(portrait).image
-    moving = np.stack([frame(image, index) for index in range(count)])
-    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    empty = cv2.GaussianBlur(noise, (0, 0), 3)
-    np.savez(path, tracked=moving, found=moving, empty=np.stack([empty] * count))
+def save(path: Path, portrait: Path) -> None:
+    """Write the frames of each scene."""
+    image, chance = read_picture(portrait).image, np.random.default_rng(0)
+    clouds = cv2.GaussianBlur(chance.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8), (0, 0), 3)
+    make = {
+        "tracked": lambda index: frame(image, index),
+        "found": lambda index: frame(image, index),
+        "empty": lambda index: np.roll(clouds, 5 * index, 1),
+        "still": lambda index: _noisy(frame(image, 1), chance),
+        "vacant": lambda index: _noisy(clouds, chance),
+    }
+    counts = {scene: sum(frames) for scene, frames in FRAMES.items()}
+    pictures = {scene: [make[scene](i) for i in range(count)] for scene, count in counts.items()}
+    np.savez(path, **{scene: np.stack(frames) for scene, frames in pictures.items()})
+
+
+def _noisy(picture: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    """As a sensor takes it: noise of 1 grey level in the dark to 3.2 in full light."""
+    noise = chance.normal(size=picture.shape) * np.sqrt(1 + 9 * picture / 255)
+    return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)

@@ -18,6 +18,7 @@ calibration_bias    (7,)
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ ARRAYS = (
 """What `svm.npz` holds."""
 _SAFE = 80.0
 """Largest exponent whose exp a float32 holds, with some room."""
+_MOST = float(np.finfo(np.float32).max)
 
 
 class SupportVectorMachine:
@@ -50,10 +52,10 @@ class SupportVectorMachine:
 
         `compiled`: the kernel by `edge.native` where that was compiled.
         """
-        found = load(path, ARRAYS)
-        if any(value.dtype.kind not in "fi" for value in found.values()):
+        # Nothing here makes a large copy that is not needed: it would be the program's peak memory.
+        arrays = load(path, ARRAYS)
+        if any(value.dtype.kind not in "fi" for value in arrays.values()):
             raise SetupError(f"{path}: an array is not of numbers: run `make convert`")
-        arrays = {name: value.astype(np.float32) for name, value in found.items()}
         shapes = [arrays[name].shape for name in ARRAYS]
         size, components = shapes[1] if len(shapes[1]) == 2 else (0, 0)
         count, decisions = shapes[4] if len(shapes[4]) == 2 else (0, 0)
@@ -74,31 +76,28 @@ class SupportVectorMachine:
                     f"{path}: shapes do not fit together or the feature; {name!r} has {shape}: "
                     "run `make convert`"
                 )
-            if not np.isfinite(arrays[name]).all():
+            if not -_MOST <= arrays[name].min() <= arrays[name].max() <= _MOST:
                 raise SetupError(f"{path}: array {name!r} is not finite: run `make convert`")
         # Late components are small differences of large sums: projected in float64.
         self._mean = arrays["mean"].astype(np.float64)
         self._projection = np.ascontiguousarray(arrays["projection"].T, np.float64)
-        vectors = arrays["support_vectors"]
         self._gamma = float(arrays["gamma"])
+        self._library = native.load() if compiled else None
+        if self._library:  # late components are small: summed first, they are not rounded away
+            self._projection = np.ascontiguousarray(self._projection[::-1])
+            self._vectors = _blocks(arrays.pop("support_vectors"))
+            squares = np.einsum("bcv,bcv->bv", *[self._vectors] * 2, dtype=np.float64).ravel()
+        else:
+            self._vectors = arrays.pop("support_vectors").astype(np.float32)
+            squares = np.einsum("vc,vc->v", *[self._vectors] * 2, dtype=np.float64)
+        self._at = self._vectors.ctypes.data
         # exp(-γ|z - v|²) = exp(2γ v·z) exp(-γ|v|²) exp(-γ|z|²). The second factor, the duals and
         # the calibration are constant: one matrix. That is less work than the distance, and less
         # rounding: large weights cancel in the last sum, so it is in float64.
         calibration = arrays["calibration"].astype(np.float64)
-        squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-        weights = (arrays["dual_coef"] @ calibration).T * np.exp(-self._gamma * squares)
-        self._library = native.load() if compiled else None
-        if self._library:  # it takes whole blocks: the last is filled up with vectors of no weight
-            fill = -count % native.TOGETHER
-            # Late components are small: summed first, they are not rounded away.
-            self._projection = np.ascontiguousarray(self._projection[::-1])
-            vectors = vectors[:, ::-1]
-            blocks = np.pad(vectors, ((0, fill), (0, 0))).reshape(-1, native.TOGETHER, components)
-            vectors = blocks.transpose(0, 2, 1)
-            weights = np.pad(weights, ((0, 0), (0, fill)))
-        self._vectors = np.ascontiguousarray(vectors)
-        self._at = self._vectors.ctypes.data
-        self._weights = np.ascontiguousarray(weights)  # a row a class: read in order
+        self._weights = np.zeros((classes, len(squares)))  # a row a class: read in order
+        np.matmul(calibration.T, arrays["dual_coef"].T, out=self._weights[:, :count])
+        self._weights *= np.exp(-self._gamma * squares)
         self._bias = arrays["intercept"] @ calibration + arrays["calibration_bias"]
 
     def __call__(self, feature: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -128,3 +127,16 @@ class SupportVectorMachine:
             exponent -= np.float32(shift + _SAFE)
             exponent += np.float32(_SAFE)  # in this order: no rounding at the top
         return np.exp(exponent, out=exponent), shift
+
+
+def _blocks(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Vectors (n, k) as the compiled kernel takes them: (n / TOGETHER, k, TOGETHER) float32.
+
+    Components come last first. The last block is filled up with zeros, for vectors of no weight.
+    """
+    side = native.TOGETHER
+    blocks = np.zeros((-(-len(vectors) // side), vectors.shape[1], side), np.float32)
+    for index, block in enumerate(blocks):
+        part = vectors[index * side : (index + 1) * side, ::-1].T
+        block[:, : part.shape[1]] = part
+    return blocks

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edge.mesh.detector import Detector
 from edge.mesh.geometry import Roi
 from edge.mesh.landmarker import Landmarker
+from edge.mesh.still import Still
 from edge.settings import MeshSettings
 from edge.stopwatch import Stopwatch
 from edge.types import Mesh
@@ -22,7 +23,9 @@ class Mesher:
     """Frame → the mesh of one face, or None.
 
     `tracking` looks first where the last frame's face was, and asks the detector only when the
-    face is not there any more. Without it every frame stands alone.
+    face is not there any more. Without it every frame stands alone. With `mesh.still`, a frame in
+    which nothing moved since the last one that was read gives the same Mesh (the same object), or
+    None, again.
     """
 
     def __init__(
@@ -33,20 +36,32 @@ class Mesher:
         self._tracking = tracking
         self._detect = Detector(detector, settings.min_detection, settings.threads)
         self._look = Landmarker(landmarker, settings.threads)
+        self._still = Still() if settings.still and tracking else None
+        self._mesh: Mesh | None = None
         self._roi: Roi | None = None
 
     def __call__(self, image: NDArray[np.uint8], *, watch: Stopwatch | None = None) -> Mesh | None:
         """The mesh of the face in `image` (H, W, 3) RGB, or None. `watch` is told the stages."""
         watch = watch or Stopwatch()
-        mesh = self._follow(image, watch) or self._find(image, watch)
+        if self._still and self._still.ready:
+            unmoved = self._still(image)
+            watch.lap("still")
+            if unmoved:
+                return self._mesh
+        tracked = self._follow(image, watch)
+        mesh = tracked or self._find(image, watch)
         self._roi = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
-        if mesh:
-            watch.lap("mesh")
+        if self._still:
+            mesh = self._still.look(image, mesh, self._roi, tracked=tracked is not None)
+        self._mesh = mesh
+        watch.lap("mesh" if mesh else "detect")
         return mesh
 
     def reset(self) -> None:
         """Forget the face that was tracked: the next frame belongs to another scene."""
         self._roi = None
+        if self._still:
+            self._still.reset()
 
     def _follow(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
         return self._believe(self._look(image, self._roi, watch)) if self._roi else None

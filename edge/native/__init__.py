@@ -1,4 +1,4 @@
-"""The compiled twins of two slow loops, where they were compiled: see `kernels.c`.
+"""The compiled twins of a few slow loops, where they were compiled: see `kernels.c`.
 
 `make native` writes `kernels-aarch64.so` or the like beside this file. Without one all is done in
 numpy, with the same readings.
@@ -11,11 +11,13 @@ import os
 from functools import cache
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 """Of the functions' arguments; `kernels.c` has the same number."""
 
 LONGEST = 512
 """Side of a crop, pixels, as in `kernels.c`."""
+LONGEST_SQUARE = 256
+"""Side of a square of sums, pixels, as in `kernels.c`."""
 TOGETHER = 32
 """Support vectors that lie side by side, as in `kernels.c`."""
 
@@ -36,6 +38,7 @@ def load(folder: Path = Path(__file__).parent) -> ctypes.CDLL | None:
     single = ctypes.c_float
     library.crop.argtypes = [pointer, ctypes.c_int64, whole, whole, whole, real, real, real, real]
     library.crop.argtypes += [whole, single, single, pointer]
+    library.squares.argtypes = [pointer, ctypes.c_int64, whole, whole, whole, pointer]
     library.kernel.argtypes = [pointer, whole, whole, pointer, single, pointer]
     library.kernel.restype = single
     return library

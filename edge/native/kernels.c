@@ -1,15 +1,17 @@
-/* The two loops that numpy is slow at: a turned crop, and a support vector machine's kernel.
+/* The loops that numpy is slow at: a turned crop, sums of squares of a picture, and a support vector
+ * machine's kernel.
  *
- * Everything here has a numpy twin (`edge.mesh.geometry`, `edge.classify.svm`) that is used where
- * this file is not compiled, and that the tests hold it to. Nothing is called, not even the C
+ * Everything here has a numpy twin (`edge.mesh.geometry`, `edge.mesh.still`, `edge.classify.svm`) that
+ * is used where this file is not compiled, and that the tests hold it to. Nothing is called, not even the C
  * library, so that a bare cross-compiler is enough. */
 #include <stdint.h>
 #ifdef __aarch64__
 #include <arm_neon.h>
 #endif
 
-#define VERSION 1
+#define VERSION 2
 #define LONGEST 512 /* side of a crop, pixels */
+#define LONGEST_SQUARE 256 /* side of a square, pixels: its columns are summed up in 16 bits */
 #define RUN 32      /* components that are summed up before they join the others */
 #define TOGETHER 32 /* support vectors whose sums are in registers at once */
 
@@ -126,6 +128,33 @@ void crop(const uint8_t *pixels, int64_t stride, int32_t height, int32_t width, 
         }
         for (; u < size; u++)
             anywhere(&picture, along_x[u] + down_x, along_y[u] + down_y, gain, low, out + u * 3);
+    }
+}
+
+/* Sums of all channels over squares of `side` × `side` pixels, at most LONGEST_SQUARE: `rows` ×
+ * `columns` of them, from `pixels` on. */
+void squares(const uint8_t *pixels, int64_t stride, int32_t side, int32_t rows, int32_t columns,
+             uint32_t *out) {
+    uint16_t down[LONGEST_SQUARE * 3]; /* as many whole squares at a time as fit in */
+    const int32_t bytes = side * 3, together = LONGEST_SQUARE / side;
+    for (int32_t row = 0; row < rows; row++, pixels += side * stride) {
+        for (int32_t column = 0; column < columns; column += together) {
+            const uint8_t *line = pixels + column * bytes;
+            const int32_t count = columns - column < together ? columns - column : together;
+            for (int32_t i = 0; i < count * bytes; i++)
+                down[i] = line[i];
+            for (int32_t y = 1; y < side; y++) {
+                line += stride;
+                for (int32_t i = 0; i < count * bytes; i++)
+                    down[i] = (uint16_t)(down[i] + line[i]);
+            }
+            for (int32_t square = 0; square < count; square++) {
+                uint32_t sum = 0;
+                for (int32_t i = 0; i < bytes; i++)
+                    sum += down[square * bytes + i];
+                *out++ = sum;
+            }
+        }
     }
 }
 

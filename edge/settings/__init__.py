@@ -47,6 +47,9 @@ class MeshSettings:
     check: bool = switch(True)
     """Whether faces too small, or turned too far, for what the model has learnt, and face crops
     without a face, are `unknown`. The limits are the bundle's."""
+    still: bool = switch(True)
+    """Whether a frame in which nothing moved gives the last reading again, without a look at it;
+    for half a second (at 15 frames a second) at most. `classify` looks at each."""
     crop_scale: float = between(1.375, 0.5, 3.0)
     """First look at a picture that is a face crop: its longer side times this. The default, and
     that of the centre, is where looks at FER-2013 settle in the median."""
