@@ -91,11 +91,15 @@ def entry(
     for name in np.unique(source):
         ours = source == name
         table["validation"][str(name)] = {
-            "crops_unknown": round(float(gone[ours].mean()), 4),
+            "crops_unknown": _share(gone[ours]),
             "crops_lost": round(max(float((r & gone)[ours].mean()) for r in right.values()), 4),
-            "frames_unknown": round(float(beyond[ours & believed].mean()), 4),
+            "frames_unknown": _share(beyond[ours & believed]),
         }
     return table
+
+
+def _share(rows: Array) -> float:
+    return round(float(rows.mean()), 4) if len(rows) else 0.0
 
 
 def _least(facts: dict[str, Array], source: str) -> float:
