@@ -202,7 +202,7 @@ def teach(draw_faces: Callable[..., Data], tensorflow: Any) -> Callable[..., Pat
         }
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(gnn, "Settings", partial(gnn.Settings, **settings))
-            fit(data, about, Namespace(recipes=recipes, out=out))
+            fit(data, about, Namespace(recipes=recipes, out=out, leave_out=False))
         return out
 
     return run

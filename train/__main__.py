@@ -11,17 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import SetupError
-from train import command, evaluate, fitted, plausible, report, svm
+from train import command, evaluate, fitted, leave_out, plausible, report, svm
 from train.prepare import Data
 
 RECIPES = (*svm.RECIPES, "gnn")
 """What is fitted, in this order. `svm` and `gnn` are shipped."""
+LEFT_OUT = ("svm", "gnn")
+"""What `--leave-out` fits."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the training; its exit status."""
     parser = command.parser("train", __doc__)
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, help="default: all")
+    parser.add_argument(
+        "--leave-out",
+        action="store_true",
+        help="train svm and gnn on all sources but one, too, for each (as long again; goes on)",
+    )
     return command.run(parser, arguments, fit)
 
 
@@ -50,6 +57,10 @@ def fit(data: Data, about: dict[str, Any], options: argparse.Namespace) -> None:
                 f" on {figures['pictures']} pictures"
             )
         print(f"  {about['models'][name]['seconds']:.0f} s", flush=True)
+    if options.leave_out:
+        chosen = [name for name in options.recipes or _possible() if name in LEFT_OUT]
+        recipes = {name: _recipe(name, options.out / "leave-out") for name in chosen}
+        about["left_out"] = leave_out.judge(data, recipes, options.out, about["dataset"])
     page = report.write(options.out / "report", about, curves)
     print(f"report: {page}")
 

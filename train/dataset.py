@@ -19,7 +19,7 @@ from edge.types import CLASSES
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 """What counts as a picture (lower case)."""
 _OFFICIAL = re.compile(r"_(Training|PublicTest|PrivateTest)_")
-_PERSON = re.compile(r"^[^_]+_(?P<person>.+)_\d{4}$")
+_PERSON = re.compile(r"^[^_]+_(?P<person>.+_\d{4}|[A-Z].*_\d{1,3})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ class Picture:
 
     @property
     def person(self) -> str | None:
-        """Who it shows, where the name tells (as in LFW: source_First_Last_0001)."""
+        """Who it shows, where the name tells (source_First_Last_0001 as in LFW, source_Name_7)."""
         found = _PERSON.match(Path(self.name).stem)
         if not found or self.official_split:
             return None
-        return f"{self.source}/{found['person']}"
+        return f"{self.source}/{found['person'].rpartition('_')[0]}"
 
     def stamp(self) -> str:
         """What changes when the file does: size and checksum in a zip, size and time on disk."""

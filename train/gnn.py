@@ -24,6 +24,7 @@ from edge.errors import SetupError
 from edge.features import normalised
 from edge.mesh.topology import CONNECTIONS_FILE, tessellation
 from edge.types import CLASSES, LANDMARKS
+from train.balance import weights
 from train.fitted import Fitted, features, store, temperature
 from train.graph import Shape, adjacency, build, keras, patches, tf
 from train.prepare import Data
@@ -59,7 +60,7 @@ class Settings:
     smoothing: float = 0.1
     """Share of each label that is spread over all classes: many labels are disputed."""
     balance: float = 0.3
-    """Faces are weighted by (share of their class)^-balance."""
+    """Faces are weighted by (share of their class in their source)^-balance."""
     seed: int = 0
     """Of weights, order, views and dropout."""
 
@@ -90,7 +91,13 @@ def fit(data: Data, out: Path, settings: Settings) -> Fitted:
     model = build(settings.shape, matrix, patches(points, settings.shape.regions))
     judge = data.judged
     history = _train(
-        model, nodes, data.label, (validation[judge], data.validation_label[judge]), out, settings
+        model,
+        nodes,
+        data.label,
+        data.source,
+        (validation[judge], data.validation_label[judge]),
+        out,
+        settings,
     )
 
     logits = model.predict(validation, batch_size=1024, verbose=0).astype(np.float64)
@@ -147,10 +154,8 @@ def _nodes(rows: Array, normaliser: Mapping[str, Array]) -> Array:
 class _Faces(keras.utils.Sequence):  # type: ignore[misc]
     """Batches of an epoch: every face once, in one of its views."""
 
-    def __init__(self, nodes: Array, label: Array, settings: Settings) -> None:
-        counts = np.bincount(label, minlength=len(CLASSES))
-        share = counts[label] * len(CLASSES) / len(label)
-        self._weight = (share**-settings.balance).astype(np.float32)
+    def __init__(self, nodes: Array, label: Array, source: Array, settings: Settings) -> None:
+        self._weight = weights(label, source, settings.balance).astype(np.float32)
         spread = settings.smoothing / len(CLASSES)
         self._target = np.eye(len(CLASSES), dtype=np.float32)[label] * (1 - settings.smoothing)
         self._target += np.float32(spread)
@@ -214,12 +219,13 @@ def _train(
     model: Any,
     nodes: Array,
     label: Array,
+    source: Array,
     validation: tuple[Array, Array],
     out: Path,
     settings: Settings,
 ) -> dict[str, list[float]]:
     """Fit `model`; the figures of each epoch. The weights are those of the best epoch."""
-    faces = _Faces(nodes, label, settings)
+    faces = _Faces(nodes, label, source, settings)
     rate = keras.optimizers.schedules.CosineDecay(
         settings.learning_rate, len(faces) * settings.epochs
     )
@@ -230,7 +236,7 @@ def _train(
         metrics=["accuracy"],
     )
     described = json.dumps(asdict(settings), sort_keys=True).encode()
-    seen = (label, nodes[:, ::64], *validation)
+    seen = (label, source, nodes[:, ::64], *validation)
     digest = hashlib.sha256(described + b"".join(part.tobytes() for part in seen)).hexdigest()
     kept = out / f"gnn-{digest[:12]}"
     kept.mkdir(exist_ok=True)

@@ -8,6 +8,9 @@ faces with these vectors only:
 
 with targets t of ±1 (one class against the rest): the least-squares SVM (Suykens & Vandewalle,
 1999) in its reduced, fixed-size form (Espinoza et al., 2006).
+
+Faces of several sources are weighed within each (`train.balance`), and further decisions tell the
+sources apart: a calibration can give each the shares of classes that it has.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics.pairwise import rbf_kernel
+
+from train.balance import weights
 
 Array = NDArray[Any]
 _BLOCK = 4096
@@ -58,9 +63,10 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
     """See the module. `gamma` is in units of 1 / median |x|², `C` as in an SVC.
 
     `vectors`: how many to keep; all faces where there are fewer. `balance`: classes are weighted
-    by (their share)^-balance; 0 for not at all, 1 for all alike. `jitter` is added to the diagonal:
-    vectors that nearly coincide leave the matrix regular, their weights do not cancel each other
-    in the device's float32, and the more of it, the less a mesh a little off changes the answer.
+    by (their share of their source)^-balance; 0 for not at all, 1 for all alike. `jitter` is added
+    to the diagonal: vectors that nearly coincide leave the matrix regular, their weights do not
+    cancel each other in the device's float32, and the more of it, the less a mesh a little off
+    changes the answer.
     `candidates`: the vectors are chosen among so many first rows (all rows by default): other
     views, which follow behind them, teach the machine but are not worth a vector.
     """
@@ -83,27 +89,30 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         self.candidates = candidates
         self.seed = seed
 
-    def fit(self, features: Array, labels: Array) -> LeastSquaresSvm:
-        """`features` (N, k), `labels` (N,)."""
+    def fit(self, features: Array, labels: Array, source: Array | None = None) -> LeastSquaresSvm:
+        """`features` (N, k), `labels` (N,), and where they are of several, their `source` (N,)."""
         self.classes_, index = np.unique(labels, return_inverse=True)
+        sources, of = np.unique(
+            np.zeros(len(index)) if source is None else source, return_inverse=True
+        )
         self.gamma_ = float(np.float32(self.gamma / np.median((features**2).sum(axis=1))))
         first = slice(self.candidates)
-        self.support_vectors_ = self._choose(features[first], index[first])
+        self.support_vectors_ = self._choose(features[first], index[first], of[first])
         vectors = self.support_vectors_.astype(np.float32)
-        counts = np.bincount(index)
-        weight = (len(index) / (len(counts) * counts)) ** self.balance
-        targets = np.eye(len(counts))[index] * 2 - 1
-        self.intercept_ = weight[index] @ targets / weight[index].sum()
+        weight = weights(index, of, self.balance)
+        truth = [np.eye(len(self.classes_))[index], np.eye(len(sources))[of][:, 1:]]
+        targets = np.concatenate(truth, axis=1) * 2 - 1
+        self.intercept_ = weight @ targets / weight.sum()
         # Column-major, and only the upper half: what BLAS fills in place.
         left = np.asfortranarray(rbf_kernel(vectors, vectors, self.gamma_), np.float64)
         left /= self.C
         left[np.diag_indices_from(left)] += self.jitter
-        right = np.zeros((len(vectors), len(counts)))
+        right = np.zeros((len(vectors), targets.shape[1]))
         for start in range(0, len(features), _BLOCK):
             rows = slice(start, start + _BLOCK)
             kernel = rbf_kernel(features[rows].astype(np.float32), vectors, self.gamma_)
             kernel = kernel.astype(np.float64)  # its square in float32 would not stay definite
-            root = np.sqrt(weight[index[rows], None])
+            root = np.sqrt(weight[rows, None])
             kernel *= root
             left = dsyrk(1.0, kernel.T, beta=1.0, c=left, overwrite_c=True)
             right += kernel.T @ (root * (targets[rows] - self.intercept_))
@@ -114,36 +123,44 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, features: Array) -> Array:
-        """(N, k) → (N, classes)."""
+        """(N, k) → (N, classes + sources - 1): each class, then each source but the first."""
         kernel = rbf_kernel(features, self.support_vectors_, self.gamma_)
         return kernel @ self.dual_coef_ + self.intercept_
 
     def predict(self, features: Array) -> Array:
         """(N, k) → (N,) labels."""
-        return self.classes_[self.decision_function(features).argmax(axis=1)]
+        decision = self.decision_function(features)[:, : len(self.classes_)]
+        return self.classes_[decision.argmax(axis=1)]
 
-    def _choose(self, features: Array, index: Array) -> Array:
-        """k-means centres of each class, rounded to float16, in which they are shipped.
+    def _choose(self, features: Array, index: Array, of: Array) -> Array:
+        """k-means centres of each class of each source, rounded to float16, as they are shipped.
 
-        Rare classes get more than their share: (count)^0.7.
+        Sources share by (count)², since the larger is the richer in rare classes; in a source rare
+        classes get more than their share: (count)^0.7.
         """
-        counts = np.bincount(index)
+        sizes = np.bincount(of).astype(float)
         chosen = []
-        for label, keep in enumerate(_shares(counts, self.vectors)):
-            rows = features[index == label]
-            if keep < len(rows):
-                means = MiniBatchKMeans(
-                    keep,
-                    init="random",
-                    n_init=1,
-                    max_iter=8,
-                    batch_size=_BLOCK,
-                    reassignment_ratio=0,
-                    random_state=self.seed,
-                )
-                rows = means.fit(rows.astype(np.float32)).cluster_centers_
-            chosen.append(rows)
+        for source, size in enumerate(sizes):
+            total = round(self.vectors * size**2 / (sizes**2).sum())
+            counts = np.bincount(index[of == source])
+            for label, keep in enumerate(_shares(counts, total)):
+                rows = features[(of == source) & (index == label)]
+                chosen.append(self._centres(rows, keep) if keep < len(rows) else rows)
         return np.concatenate(chosen).astype(np.float16).astype(np.float64)
+
+    def _centres(self, rows: Array, count: int) -> Array:
+        """`count` k-means centres of `rows` (N, k)."""
+        means = MiniBatchKMeans(
+            count,
+            init="random",
+            n_init=1,
+            max_iter=8,
+            batch_size=_BLOCK,
+            reassignment_ratio=0,
+            random_state=self.seed,
+        )
+        centres: Array = means.fit(rows.astype(np.float32)).cluster_centers_
+        return centres
 
 
 def _shares(counts: Array, total: int) -> list[int]:
@@ -157,4 +174,4 @@ def _shares(counts: Array, total: int) -> list[int]:
         if (share <= counts).all():
             break
         full |= share > counts
-    return np.maximum(np.floor(share), 1).astype(int).tolist()
+    return np.where(counts > 0, np.maximum(np.floor(share), 1), 0).astype(int).tolist()

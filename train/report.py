@@ -123,6 +123,13 @@ def _page(report: Mapping[str, Any], pictures: list[str]) -> str:
                     f"<td>{figures['pictures']}</td><td>{figures['accuracy']:.3f}</td>"
                     f"<td>{figures['macro_f1']:.3f}</td></tr>"
                 )
+    for source, models in report.get("left_out", {}).items():
+        for name, figures in models.items():
+            rows.append(
+                f"<tr><td>{html.escape(name)}, trained without it</td>"
+                f"<td>{html.escape(source)}, every picture</td><td>{figures['pictures']}</td>"
+                f"<td>{figures['accuracy']:.3f}</td><td>{figures['macro_f1']:.3f}</td></tr>"
+            )
     told = "".join(f"<li>{html.escape(line)}</li>" for line in report["notes"])
     images = "".join(f'<p><img src="{name}" alt="{name[:-4]}"></p>' for name in pictures)
     return f"""<!doctype html><html lang="en"><meta charset="utf-8">

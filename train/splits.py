@@ -26,6 +26,9 @@ THUMBNAIL = 16
 """Side of the fingerprint, pixels."""
 VALIDATION_SHARE = 0.15
 """Of the groups of a source that has no validation set of its own."""
+SALT = "3"
+"""Goes into the hash that chooses these groups. Of muxspace's people who look disgusted, five have
+nearly all the pictures: 3 is the first number with which 10 to 30 % of every class validate."""
 _OFFICIAL = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 _RANK = {"train": 0, "validation": 1, "test": 2}
 
@@ -141,7 +144,7 @@ def decide(
 
 
 def _by_hash(picture: Picture) -> str:
-    digest = hashlib.sha256((picture.person or picture.id).encode()).digest()
+    digest = hashlib.sha256((SALT + (picture.person or picture.id)).encode()).digest()
     share = int.from_bytes(digest[:4], "big") / 2**32
     return "validation" if share < VALIDATION_SHARE else "train"
 

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from edge.types import CLASSES
-from train.fitted import Fitted, features, temperature
+from train.fitted import Fitted, calibration, features
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
 from train.prepare import Data
 
@@ -70,10 +70,15 @@ def best(data: Data) -> Fitted:
     training = features(name, np.concatenate([data.landmarks, *views]))
     validation = features(name, data.validation_landmarks)
     pipeline = make_pipeline(PartlyWhitenedPca(), LeastSquaresSvm(candidates=len(data.label)))
-    pipeline.fit(training, np.tile(data.label, 1 + len(views)))
+    label, source = (np.tile(values, 1 + len(views)) for values in (data.label, data.source))
+    pipeline.fit(training, label, leastsquaressvm__source=source)
     pca, svm = (step for _, step in pipeline.steps)
     decision = pipeline.decision_function(validation)
-    scale = temperature(decision[data.judged], data.validation_label[data.judged])
+    judge = data.judged
+    matrix, bias = calibration(
+        decision[judge], data.validation_label[judge], data.validation_source[judge], len(CLASSES)
+    )
+    probabilities = softmax(decision @ matrix + bias, axis=1)
     return Fitted(
         name,
         {
@@ -83,11 +88,11 @@ def best(data: Data) -> Fitted:
             "gamma": np.array(svm.gamma_),
             "dual_coef": svm.dual_coef_,
             "intercept": svm.intercept_,
-            "calibration": np.eye(len(CLASSES)) * scale,
-            "calibration_bias": np.zeros(len(CLASSES)),
+            "calibration": matrix,
+            "calibration_bias": bias,
         },
-        softmax(decision * scale, axis=1),
-        pipeline.predict(validation),
+        probabilities,
+        probabilities.argmax(axis=1),
         {"support_vectors": len(svm.support_vectors_)},
         {"explained variance": pca.explained_variance_ratio_.tolist()},
     )

@@ -54,7 +54,8 @@ def faces(gnn: Any, settings: Any) -> Any:
     nodes = np.arange(205.0)[None, :, None, None] + np.array([0, 1000, 2000])[:, None, None, None]
     label = np.arange(205) % 7
     label[:70] = 3
-    return gnn._Faces(np.broadcast_to(nodes, (3, 205, 468, 2)), label, settings)
+    source = np.full(205, "one")
+    return gnn._Faces(np.broadcast_to(nodes, (3, 205, 468, 2)), label, source, settings)
 
 
 def epoch(faces: Any, number: int) -> np.ndarray:

@@ -1,0 +1,27 @@
+"""What one picture weighs, so that no source and no class drowns the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.types import CLASSES
+
+Array = NDArray[Any]
+
+
+def weights(label: Array, source: Array, balance: float) -> Array:
+    """(N,) of `label` and `source`, each (N,): (the class's share of its own source)^-balance.
+
+    In units of an even share: 1 for a class that has a seventh of its source. 0 weighs all pictures
+    alike; 1 gives each class of a source the same sum. So what is common in one source does not
+    decide how often it is read in another.
+    """
+    weight = np.empty(len(label))
+    for name in np.unique(source):
+        rows = source == name
+        counts = np.bincount(label[rows], minlength=len(CLASSES))
+        weight[rows] = (rows.sum() / (len(CLASSES) * counts[label[rows]])) ** balance
+    return weight
