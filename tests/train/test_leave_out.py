@@ -60,7 +60,7 @@ def test_every_source_once_and_no_figure_twice(
 
 
 def test_one_source_cannot_be_left_out(draw_faces: Callable[..., Data], tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="--leave-out needs two sources.* only drawn"):
+    with pytest.raises(SetupError, match=r"--leave-out needs two sources.* only drawn"):
         leave_out.judge(draw_faces(), {}, tmp_path, {})
 
 
