@@ -11,22 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 from sklearn.metrics import log_loss
 
 from edge.errors import SetupError
 from edge.features import FEATURES
 from edge.types import CLASSES
-from train.balance import weights
 from train.prepare import Data
 
 Array = NDArray[Any]
 _ALL = list(range(len(CLASSES)))
-BALANCE = 0.3
-"""Of `calibration`, see `train.balance.weights`."""
-RIDGE = 1e-3
-"""Of its offsets, against a class of which a source has next to no picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,34 +49,6 @@ def features(name: str, landmarks: Array) -> Array:
     """
     compute = FEATURES[name].compute
     return np.stack([compute(mesh) for mesh in landmarks]).astype(np.float64)
-
-
-def calibration(decision: Array, label: Array, source: Array, classes: int) -> tuple[Array, Array]:
-    """Matrix (m, 7) and bias (7,) that make logits of decisions (V, m), by weighted likelihood.
-
-    Of `decision` the first `classes` columns are the classes', the others tell sources apart. All
-    classes share one scale; each has its own offset, and another for each further source, which is
-    how a face's likely source tells what is common there. Sources count alike, and rare classes
-    more than their share (`train.balance`). With a single source it is `temperature` alone.
-    """
-    if decision.shape[1] == classes:
-        return np.eye(classes) * temperature(decision, label), np.zeros(classes)
-    weight = weights(label, source, BALANCE)
-    for name in np.unique(source):
-        weight[source == name] /= weight[source == name].sum()
-
-    def unpacked(values: Array) -> tuple[Array, Array]:
-        rest = values[1:].reshape(-1, classes)
-        return np.concatenate([np.eye(classes) * np.exp(values[0]), rest[1:]]), rest[0]
-
-    def loss(values: Array) -> float:
-        matrix, bias = unpacked(values)
-        likely = log_softmax(decision @ matrix + bias, axis=1)[np.arange(len(label)), label]
-        return float(-(weight @ likely) + RIDGE * (values[1:] ** 2).sum())
-
-    start = np.zeros(1 + classes * (decision.shape[1] - classes + 1))
-    matrix, bias = unpacked(minimize(loss, start, method="L-BFGS-B").x)
-    return matrix.astype(np.float32).astype(float), bias.astype(np.float32).astype(float)
 
 
 def temperature(decision: Array, label: Array) -> float:

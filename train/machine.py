@@ -9,8 +9,7 @@ faces with these vectors only:
 with targets t of ±1 (one class against the rest): the least-squares SVM (Suykens & Vandewalle,
 1999) in its reduced, fixed-size form (Espinoza et al., 2006).
 
-Faces of several sources are weighed within each (`train.balance`), and further decisions tell the
-sources apart: a calibration can give each the shares of classes that it has.
+Faces of several sources are weighed within each (`train.balance`).
 """
 
 from __future__ import annotations
@@ -92,16 +91,13 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
     def fit(self, features: Array, labels: Array, source: Array | None = None) -> LeastSquaresSvm:
         """`features` (N, k), `labels` (N,), and where they are of several, their `source` (N,)."""
         self.classes_, index = np.unique(labels, return_inverse=True)
-        sources, of = np.unique(
-            np.zeros(len(index)) if source is None else source, return_inverse=True
-        )
+        of = np.unique(np.zeros(len(index)) if source is None else source, return_inverse=True)[1]
         self.gamma_ = float(np.float32(self.gamma / np.median((features**2).sum(axis=1))))
         first = slice(self.candidates)
         self.support_vectors_ = self._choose(features[first], index[first], of[first])
         vectors = self.support_vectors_.astype(np.float32)
         weight = weights(index, of, self.balance)
-        truth = [np.eye(len(self.classes_))[index], np.eye(len(sources))[of][:, 1:]]
-        targets = np.concatenate(truth, axis=1) * 2 - 1
+        targets = np.eye(len(self.classes_))[index] * 2 - 1
         self.intercept_ = weight @ targets / weight.sum()
         # Column-major, and only the upper half: what BLAS fills in place.
         left = np.asfortranarray(rbf_kernel(vectors, vectors, self.gamma_), np.float64)
@@ -123,20 +119,19 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, features: Array) -> Array:
-        """(N, k) → (N, classes + sources - 1): each class, then each source but the first."""
+        """(N, k) → (N, classes)."""
         kernel = rbf_kernel(features, self.support_vectors_, self.gamma_)
         return kernel @ self.dual_coef_ + self.intercept_
 
     def predict(self, features: Array) -> Array:
         """(N, k) → (N,) labels."""
-        decision = self.decision_function(features)[:, : len(self.classes_)]
-        return self.classes_[decision.argmax(axis=1)]
+        return self.classes_[self.decision_function(features).argmax(axis=1)]
 
     def _choose(self, features: Array, index: Array, of: Array) -> Array:
         """k-means centres of each class of each source, rounded to float16, as they are shipped.
 
-        Sources share by (count)², since the larger is the richer in rare classes; in a source rare
-        classes get more than their share: (count)^0.7.
+        Sources share by (count)², which is what they weigh; in a source rare classes get more than
+        their share: (count)^0.7.
         """
         sizes = np.bincount(of).astype(float)
         chosen = []

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from edge.types import CLASSES
-from train.fitted import Fitted, calibration, features
+from train.fitted import Fitted, features, temperature
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
 from train.prepare import Data
 
@@ -74,11 +74,7 @@ def best(data: Data) -> Fitted:
     pipeline.fit(training, label, leastsquaressvm__source=source)
     pca, svm = (step for _, step in pipeline.steps)
     decision = pipeline.decision_function(validation)
-    judge = data.judged
-    matrix, bias = calibration(
-        decision[judge], data.validation_label[judge], data.validation_source[judge], len(CLASSES)
-    )
-    probabilities = softmax(decision @ matrix + bias, axis=1)
+    scale = temperature(decision[data.judged], data.validation_label[data.judged])
     return Fitted(
         name,
         {
@@ -88,11 +84,11 @@ def best(data: Data) -> Fitted:
             "gamma": np.array(svm.gamma_),
             "dual_coef": svm.dual_coef_,
             "intercept": svm.intercept_,
-            "calibration": matrix,
-            "calibration_bias": bias,
+            "calibration": np.eye(len(CLASSES)) * scale,
+            "calibration_bias": np.zeros(len(CLASSES)),
         },
-        probabilities,
-        probabilities.argmax(axis=1),
+        softmax(decision * scale, axis=1),
+        pipeline.predict(validation),
         {"support_vectors": len(svm.support_vectors_)},
         {"explained variance": pca.explained_variance_ratio_.tolist()},
     )
