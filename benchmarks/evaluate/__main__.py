@@ -55,7 +55,7 @@ def evaluate(options: argparse.Namespace) -> None:
     sources = list(next(iter(models.values()))["sources"])
     result = {
         "kind": "evaluation",
-        "subject": f"{', '.join(models)} of {gathered.about['bundle']} on {', '.join(sources)}",
+        "subject": f"{', '.join(models)} of {_named(gathered)} on {', '.join(sources)}",
         "warnings": gathered.warnings,
         "notes": gathered.notes,
         "about": gathered.about,
@@ -75,6 +75,10 @@ def evaluate(options: argparse.Namespace) -> None:
     for line in gathered.warnings:
         print(f"\nWARNING: {line}")
     print(f"\npage: {folder / 'index.html'}")
+
+
+def _named(gathered: command.Gathered) -> str:
+    return f"the bundle {gathered.about['bundle']} (manifest {gathered.about['manifest'][:8]})"
 
 
 if __name__ == "__main__":
