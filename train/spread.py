@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -150,12 +151,14 @@ def program(parts: tuple[str, ...] = _TRAVELS) -> str:
 def each(work: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
     """`work(*call)` of every call, by whatever `over` says; what is done first comes first."""
     run = Parallel(return_as="generator_unordered")
-    return iter(run(delayed(_at_work)(program(), work, *call) for call in calls))
+    far = type(get_active_backend()[0]).__name__ == "DaskDistributedBackend"
+    expected = program() if far else ""
+    return iter(run(delayed(_at_work)(expected, work, *call) for call in calls))
 
 
 def _at_work(expected: str, work: Callable[..., Any], *call: Any) -> Any:
-    """One call, in the process that does it."""
-    if program() != expected:  # one that joined after `_check`
+    """One call, in the process that does it; `expected` of a cluster's worker."""
+    if expected and program() != expected:  # one that joined after `_check`
         raise SetupError(f"a worker on {os.uname().nodename} has another version of this program")
     with _ALONE:
         if "distributed" in sys.modules:

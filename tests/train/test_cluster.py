@@ -213,6 +213,16 @@ def test_a_worker_of_another_version_is_refused(cluster: SimpleNamespace, tmp_pa
 
 
 @needs_dask
+def test_a_worker_that_joins_later_is_asked_too(
+    two_workers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spread, "_check", lambda *_: None)
+    monkeypatch.setattr(spread, "program", lambda: "another")
+    with pytest.raises(SetupError, match="another version"), spread.over(dask=two_workers):
+        list(spread.each(len, [("abc",)]))
+
+
+@needs_dask
 def test_workers_without_the_program_are_refused(cluster: SimpleNamespace) -> None:
     address = cluster.start(1, PYTHONPATH="/nowhere")
     with (
