@@ -145,7 +145,7 @@ class Tab:
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
-    def until(self, script: str, seconds: float = 15) -> Any:
+    def until(self, script: str, seconds: float = 30) -> Any:
         """Wait until the expression is true; its value."""
         end = time.monotonic() + seconds
         while not (value := self.run(script)):
