@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge import bundle, host
+from edge.arguments import parser
 from edge.cameras import Camera, find_camera, is_live, open_camera
 from edge.cameras.live import Live
 from edge.errors import EdgeError, OutputError, SettingsError, SetupError, SourceError
 from edge.pipeline import Recognizer, follow, read
 from edge.publish import Publisher
 from edge.publish.jsonlines import JsonLines
-from edge.settings.load import SYSTEM_FILE, Loaded, as_toml, load
+from edge.settings.load import Loaded, as_toml, load
 from edge.smooth import Smoother
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell("stdout is closed: there is nowhere to write readings to")
         return 1
     try:
-        options, unknown = _parser().parse_known_args(arguments)
+        options, unknown = parser(COMMANDS).parse_known_args(arguments)
         if unknown:  # argparse would show the usage of the program, not of the command
             options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
         if options.command == doctor:  # bad settings are one of its findings
@@ -167,6 +168,16 @@ def doctor(options: argparse.Namespace) -> int:
     return report(lambda: _load(options), sys.stdout, as_json=options.json)
 
 
+COMMANDS: dict[str, Callable[..., int]] = {
+    "classify": classify,
+    "run": run,
+    "daemon": daemon,
+    "calibrate": calibrate,
+    "settings": settings,
+    "doctor": doctor,
+}
+
+
 def _load(options: argparse.Namespace) -> Loaded:
     """Settings of file, environment and flags. The short flags are for often used ones."""
     short = {
@@ -221,98 +232,6 @@ def _source(source: str, *, again: bool = False) -> str:
     often = "until Ctrl-C" if again else "once"
     _tell(("no camera found: " if source == "auto" else "") + f"playing {sample} {often}")
     return str(sample)
-
-
-def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--model", help="classifier: svm, gnn or both (default: svm)")
-    common.add_argument("--models", metavar="DIR", help="the model bundle")
-    common.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help=f"settings, a TOML file (default: {SYSTEM_FILE}, where there is one)",
-    )
-    common.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="TABLE.KEY=VALUE",
-        help="one setting, as in camera.width=320; wins over FER_EDGE_CAMERA_WIDTH and the file",
-    )
-
-    shown = argparse.ArgumentParser(add_help=False)
-    shown.add_argument(
-        "--page",
-        metavar="ADDRESS:PORT",
-        help="serve a live page for aiming the camera there, as in 127.0.0.1:8080; with another "
-        "address than this machine's own, give it a token (page.token_file)",
-    )
-    shown.add_argument(
-        "--page-picture",
-        action="store_const",
-        const="true",
-        help="show the camera's picture on that page, too",
-    )
-
-    parser = argparse.ArgumentParser(
-        prog="python -m edge", description="Facial expressions from face meshes, as JSON lines."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    one = commands.add_parser(
-        "classify", parents=[common], help="read pictures, folders and videos"
-    )
-    one.set_defaults(command=classify, refuse=one.error)
-    one.add_argument(
-        "paths",
-        nargs="+",
-        type=Path,
-        metavar="PATH",
-        help="a picture, a video, or a folder of them",
-    )
-    one.add_argument(
-        "--cropped", action="store_true", help="the pictures are face crops: use no detector"
-    )
-    one.add_argument(
-        "--max-risk",
-        metavar="SHARE",
-        help="of wrong labels that is borne, as in 0.3: less sure ones are unknown (default: 1)",
-    )
-    one.add_argument(
-        "--annotate", type=Path, metavar="DIR", help="write pictures with the reading drawn in"
-    )
-
-    loop = commands.add_parser("run", parents=[common, shown], help="read a camera until stopped")
-    loop.set_defaults(command=run, refuse=loop.error)
-    loop.add_argument(
-        "--source",
-        metavar="auto|camera|sample|URI",
-        help="auto takes a camera where there is one, else the sample; a URI is picamera2:, "
-        "v4l2:0, http://…, rtsp://…, a video, or a folder (default: auto)",
-    )
-
-    service = commands.add_parser("daemon", parents=[common, shown], help="the same as a service")
-    service.set_defaults(command=daemon, refuse=service.error)
-    service.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a file")
-
-    rest = commands.add_parser(
-        "calibrate", parents=[common], help="learn a person's resting face, in five seconds"
-    )
-    rest.set_defaults(command=calibrate, refuse=rest.error)
-    rest.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a video")
-    rest.add_argument("--out", metavar="FILE", help="where to keep it (classify.baseline)")
-
-    print_them = commands.add_parser(
-        "settings", parents=[common], help="print the effective settings"
-    )
-    print_them.set_defaults(command=settings, refuse=print_them.error)
-
-    look = commands.add_parser("doctor", parents=[common], help="say what is missing or wrong")
-    look.set_defaults(command=doctor, refuse=look.error)
-    look.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a file")
-    look.add_argument("--json", action="store_true", help="for machines: a list of objects")
-    return parser
 
 
 def _abandon_stdout() -> None:

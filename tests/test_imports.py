@@ -121,6 +121,7 @@ def test_every_room_of_the_loop_has_its_arrows() -> None:
     unnamed = {room(name) for name in modules()} - set(ALLOWED)
     whole = {
         "edge.annotate",
+        "edge.arguments",
         "edge.calibrate",
         "edge.cli",
         "edge.daemon",

@@ -616,3 +616,23 @@ def test_the_button(serve: Serve, token_file: str) -> None:
         busy = serve(calibrate=calibrate)
         own = f"http://127.0.0.1:{busy.port}"
         assert ask(busy, "/calibrate", "POST", Origin=own)[0] == 409
+
+
+def test_a_mistake_of_ours_is_told_once(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise LookupError("lost")
+
+    page = serve()
+    viewer = watch(page)
+    monkeypatch.setattr(message, "event", fail)
+    for _ in range(3):
+        page(FRAME, FACE)
+        time.sleep(0.15)
+    monkeypatch.undo()
+    time.sleep(0.15)
+    page(FRAME, FACE)
+    assert viewer.event() is not None  # and it goes on
+    viewer.close()
+    assert capfd.readouterr().err.count("edge: page: LookupError: lost\n") == 1

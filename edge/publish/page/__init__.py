@@ -99,6 +99,7 @@ class Page:
         self._viewers: set[asyncio.Event] = set()
         self._connections = 0
         self._message = b""
+        self._told: set[str] = set()
         self._known: dict[str, Any] = {}
         self._rate: float | None = None
         self._counted_s = self._known_s = self._beat_s = time.monotonic()
@@ -151,7 +152,7 @@ class Page:
             listener.close()
 
     async def _serve(self, listener: socket.socket) -> None:
-        self._loop.set_exception_handler(_complain)
+        self._loop.set_exception_handler(self._complain)
         server = await asyncio.start_server(self._meet, sock=listener, limit=LONGEST)
         while not self._end.is_set():
             self._beat_s = time.monotonic()
@@ -165,14 +166,14 @@ class Page:
         self._connections += 1
         try:
             if self._connections <= CONNECTIONS:
+                writer.transport.set_write_buffer_limits(high=0)  # `drain` waits until all is taken
                 await self._answer(reader, writer)
+                await _taken(writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # a client that left or dawdled is no news, nor that the page ends
         finally:
             self._connections -= 1
-            writer.close()
-            # What it does not take soon is not worth keeping; at the end there is no "soon".
-            self._loop.call_later(0 if self._end.is_set() else TAKE_S, writer.transport.abort)
+            writer.transport.abort()  # all that was worth it has been taken
 
     async def _answer(self, reader: StreamReader, writer: StreamWriter) -> None:
         try:
@@ -229,7 +230,6 @@ class Page:
             raise Refused(HTTPStatus.UNAUTHORIZED, "this needs the token")
         if len(self._viewers) >= VIEWERS:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many viewers")
-        writer.transport.set_write_buffer_limits(high=0)  # `drain` waits until all is taken
         news = asyncio.Event()
         if not self._viewers:
             with self._lock:
@@ -240,8 +240,7 @@ class Page:
                 past = list(self._past)
             writer.write(stream() + b"retry: 1000\n\n" + message.history(past, time.monotonic()))
             while True:
-                async with asyncio.timeout(TAKE_S):
-                    await writer.drain()
+                await _taken(writer)
                 try:
                     async with asyncio.timeout(QUIET_S):
                         await news.wait()
@@ -263,6 +262,14 @@ class Page:
         for news in self._viewers:
             news.set()
 
+    def _complain(self, loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
+        """A mistake of ours; ten times a second it would fill the journal."""
+        error = about.get("exception")
+        told = f"{type(error).__name__}: {error}" if error else str(about.get("message"))
+        if not isinstance(error, OSError) and told not in self._told:
+            self._told.add(told)
+            _tell(told)
+
     def _how(self) -> dict[str, Any]:
         """How the program is."""
         now = time.monotonic()
@@ -276,18 +283,18 @@ class Page:
         return self._known
 
 
+async def _taken(writer: StreamWriter) -> None:
+    """Wait until the kernel has all that was written. Raises TimeoutError, OSError."""
+    async with asyncio.timeout(TAKE_S):
+        await writer.drain()
+
+
 def _name(listener: socket.socket) -> str:
     """What to call this machine in the address of the page."""
     address = listener.getsockname()[0]
     if address in ("0.0.0.0", "::"):
         return socket.gethostname()
     return f"[{address}]" if ":" in address else str(address)
-
-
-def _complain(loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
-    error = about.get("exception")
-    if not isinstance(error, OSError):
-        _tell(f"{type(error).__name__}: {error}" if error else str(about.get("message")))
 
 
 def _tell(what: str) -> None:
