@@ -571,6 +571,28 @@ def test_metrics_port_in_use(says: bytes, state: str) -> None:
     assert needs_remedy(verdict)
 
 
+def test_the_pages_port() -> None:
+    """Also where the page asks for its token."""
+    from edge.publish.page import Page
+    from edge.settings import PageSettings
+
+    port = free_port()
+    assert service.page(case(page__port=port)).state == "ok"
+    page = Page(PageSettings(port=port), dict)
+    verdict = service.page(case(page__port=port))
+    page.close()
+    assert (verdict.state, "the daemon answers" in verdict.detail) == ("ok", True)
+    with HTTPServer(("127.0.0.1", 0), Metrics) as server:
+        server.says = b"hello"  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        verdict = service.page(case(page__port=server.server_port))
+        server.shutdown()
+        thread.join()
+    assert verdict.state == "bad"
+    assert "page.port" in str(verdict)
+
+
 def test_metrics_port_free_or_elsewhere() -> None:
     assert service.metrics(case()).state == "ok"
     assert service.metrics(case(metrics__port=free_port())).state == "ok"
