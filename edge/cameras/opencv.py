@@ -60,17 +60,6 @@ def decode(data: bytes, what: str) -> NDArray[np.uint8]:
     return np.asarray(image, np.uint8)
 
 
-def rgb_from_yuv420(buffer: NDArray[np.uint8], layout: str, width: int) -> NDArray[np.uint8]:
-    """A camera's buffer (3/2 H, stride) → (H, W, 3) RGB. BT.601, limited range.
-
-    H rows of luma, then chroma, all with padding at the end where the stride, bytes, exceeds the
-    width. `layout`: "YUV420" has U, then V, in rows of half the stride; "NV12" has U, V, U, V, …
-    """
-    code = cv2.COLOR_YUV2RGB_NV12 if layout == "NV12" else cv2.COLOR_YUV2RGB_I420
-    image = cv2.cvtColor(buffer, code)
-    return np.ascontiguousarray(image[:, :width], np.uint8)
-
-
 def _truncated(data: bytes) -> bool:
     """A JPEG whose last scan does not end: OpenCV would fill it up with grey."""
     return data[:2] == b"\xff\xd8" and data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0

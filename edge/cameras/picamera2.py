@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.cameras import always
+from edge.cameras.yuv import planes, rgb_from_yuv420
 from edge.errors import SourceError
 from edge.settings import CameraSettings
 from edge.types import Frame
@@ -154,10 +155,7 @@ class _Device:
 
     def decode(self, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What `capture` gave → (H, W, 3) RGB."""
-        # numpy alone takes thirty times as long as OpenCV, which is loaded only now.
-        from edge.cameras.opencv import rgb_from_yuv420
-
-        return rgb_from_yuv420(buffer, self._layout, self._width)
+        return rgb_from_yuv420(*planes(buffer, self._layout, self._width))
 
 
 class _Shared:

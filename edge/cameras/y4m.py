@@ -1,4 +1,4 @@
-"""Uncompressed video (YUV4MPEG2, `.y4m`), by numpy alone: the sample plays without OpenCV.
+"""Uncompressed video (YUV4MPEG2, `.y4m`), the sample plays without OpenCV.
 
 The format: https://wiki.multimedia.cx/index.php/YUV4MPEG2
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.cameras import always
+from edge.cameras.yuv import rgb_from_yuv420
 from edge.errors import SourceError
 from edge.types import Frame
 
@@ -79,29 +79,3 @@ class Y4m:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def rgb_from_yuv420(
-    y: NDArray[np.uint8], u: NDArray[np.uint8], v: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """Planes (H, W), (H/2, W/2), (H/2, W/2) → (H, W, 3) RGB.
-
-    BT.601, limited range, each chroma sample for its 2 × 2 pixels: what OpenCV's COLOR_YUV2RGB_I420
-    does, to 2 of 255. In 16 bits: products in 1/64 or 1/128 steps, sums in 1/32.
-    """
-    height, width = y.shape
-    unsigned = np.maximum(y, 16).astype(np.uint16)
-    unsigned -= 16
-    unsigned *= 149  # 1.164 × 128; at most 35611 of 65535
-    unsigned >>= 2
-    unsigned += 16  # rounds
-    blocks = unsigned.view(np.int16).reshape(height // 2, 2, width // 2, 2)
-    blue, red = (plane.astype(np.int16) - 128 for plane in (u, v))
-    image = np.empty((height, width, 3), np.uint8)
-    pixels = image.reshape(height // 2, 2, width // 2, 2, 3)
-    for channel, shift in enumerate((red * 102, blue * -25 + red * -52, blue * 129)):
-        value = blocks + (shift >> 1)[:, None, :, None]
-        value >>= 5
-        np.clip(value, 0, 255, out=value)
-        pixels[..., channel] = value
-    return image

@@ -11,7 +11,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 """Of the functions' arguments; `kernels.c` has the same number."""
 
 LONGEST = 512
@@ -38,6 +38,8 @@ def load(folder: Path = Path(__file__).parent) -> ctypes.CDLL | None:
     single = ctypes.c_float
     library.crop.argtypes = [pointer, ctypes.c_int64, whole, whole, whole, real, real, real, real]
     library.crop.argtypes += [whole, single, single, pointer]
+    far = ctypes.c_int64
+    library.rgb.argtypes = [pointer, far, pointer, pointer, far, far, whole, whole, pointer]
     library.squares.argtypes = [pointer, ctypes.c_int64, whole, whole, whole, pointer]
     library.kernel.argtypes = [pointer, whole, whole, pointer, single, pointer]
     library.kernel.restype = single

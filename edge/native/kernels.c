@@ -1,15 +1,15 @@
-/* The loops that numpy is slow at: a turned crop, sums of squares of a picture, and a support vector
- * machine's kernel.
+/* The loops that numpy is slow at: YUV to RGB, a turned crop, sums of squares of a picture, and a
+ * support vector machine's kernel.
  *
- * Everything here has a numpy twin (`edge.mesh.geometry`, `edge.mesh.still`, `edge.classify.svm`) that
- * is used where this file is not compiled, and that the tests hold it to. Nothing is called, not even the C
+ * Everything here has a numpy twin (`edge.cameras.yuv`, `edge.mesh.geometry`, `edge.mesh.still`,
+ * `edge.classify.svm`) that is used where this file is not compiled, and that the tests hold it to. Nothing is called, not even the C
  * library, so that a bare cross-compiler is enough. */
 #include <stdint.h>
 #ifdef __aarch64__
 #include <arm_neon.h>
 #endif
 
-#define VERSION 2
+#define VERSION 3
 #define LONGEST 512 /* side of a crop, pixels */
 #define LONGEST_SQUARE 256 /* side of a square, pixels: its columns are summed up in 16 bits */
 #define RUN 32      /* components that are summed up before they join the others */
@@ -128,6 +128,45 @@ void crop(const uint8_t *pixels, int64_t stride, int32_t height, int32_t width, 
         }
         for (; u < size; u++)
             anywhere(&picture, along_x[u] + down_x, along_y[u] + down_y, gain, low, out + u * 3);
+    }
+}
+
+static inline uint8_t byte(int32_t value) {
+    return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value);
+}
+
+/* Planes of luma and chroma, `step` bytes from sample to sample of the latter, to RGB: `out` is
+ * (height, width, 3). BT.601, limited range; products in 1/64 or 1/128 steps, sums in 1/32. */
+void rgb(const uint8_t *y, int64_t stride, const uint8_t *u, const uint8_t *v,
+         int64_t chroma_stride, int64_t step, int32_t height, int32_t width, uint8_t *out) {
+    int16_t red[LONGEST], green[LONGEST], blue[LONGEST]; /* what chroma adds to a row of pixels */
+    uint8_t r[LONGEST], g[LONGEST], b[LONGEST];
+    for (int32_t row = 0; row < height; row++) {
+        const int64_t chroma = row / 2 * chroma_stride;
+        for (int32_t first = 0; first < width; first += LONGEST) {
+            const int32_t count = width - first < LONGEST ? width - first : LONGEST;
+            for (int32_t i = 0; i < count / 2; i++) {
+                const int64_t at = chroma + (first / 2 + i) * step;
+                const int32_t cu = u[at] - 128, cv = v[at] - 128;
+                red[2 * i] = red[2 * i + 1] = (int16_t)(cv * 102 >> 1);
+                green[2 * i] = green[2 * i + 1] = (int16_t)((cu * -25 + cv * -52) >> 1);
+                blue[2 * i] = blue[2 * i + 1] = (int16_t)(cu * 129 >> 1);
+            }
+            const uint8_t *luma = y + row * stride + first;
+            for (int32_t i = 0; i < count; i++) {
+                const uint16_t above = (uint16_t)(luma[i] < 16 ? 0 : luma[i] - 16);
+                const int16_t light = (int16_t)(((uint16_t)(above * 149) >> 2) + 16);
+                r[i] = byte((int16_t)(light + red[i]) >> 5);
+                g[i] = byte((int16_t)(light + green[i]) >> 5);
+                b[i] = byte((int16_t)(light + blue[i]) >> 5);
+            }
+            uint8_t *to = out + ((int64_t)row * width + first) * 3;
+            for (int32_t i = 0; i < count; i++) { /* apart: not every machine interleaves fast */
+                to[3 * i] = r[i];
+                to[3 * i + 1] = g[i];
+                to[3 * i + 2] = b[i];
+            }
+        }
     }
 }
 

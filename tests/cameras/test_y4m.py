@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge.cameras.y4m import Y4m, rgb_from_yuv420
+from edge.cameras import yuv
+from edge.cameras.y4m import Y4m
+from edge.cameras.yuv import rgb_from_yuv420
 from edge.errors import SourceError
 
 HEADER = b"YUV4MPEG2 W4 H2 F15:1 Ip A1:1 C420jpeg\n"
@@ -42,6 +44,9 @@ def test_colours_are_opencvs(packed: np.ndarray) -> None:
     expected = cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420)
     got = rgb_from_yuv420(*planes(packed, height, width))
     assert np.abs(got.astype(int) - expected).max() <= 2
+    np.testing.assert_array_equal(
+        rgb_from_yuv420(*planes(packed, height, width), compiled=False), got
+    )
 
 
 def test_every_luma_with_extreme_chroma() -> None:
@@ -52,7 +57,21 @@ def test_every_luma_with_extreme_chroma() -> None:
         packed = np.concatenate([np.full(81 * 4, y, np.uint8), u.ravel(), v.ravel()])
         packed = packed.reshape(27, 18)
         expected = cv2.cvtColor(packed, cv2.COLOR_YUV2RGB_I420)
-        got = rgb_from_yuv420(*planes(packed, 18, 18))
+        for compiled in (True, False):
+            got = rgb_from_yuv420(*planes(packed, 18, 18), compiled=compiled)
+            assert np.abs(got.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("layout", ["YUV420", "NV12"])
+@pytest.mark.parametrize("width", [2, 318, 640, 1030])
+def test_a_cameras_buffer_is_read_as_by_opencv(layout: str, width: int) -> None:
+    """With padding at the ends of its rows."""
+    buffer = np.random.default_rng(0).integers(0, 256, (12 * 3 // 2, width + 22), np.uint8)
+    code = cv2.COLOR_YUV2RGB_I420 if layout == "YUV420" else cv2.COLOR_YUV2RGB_NV12
+    expected = cv2.cvtColor(buffer, code)[:, :width]
+    for compiled in (True, False):
+        got = rgb_from_yuv420(*yuv.planes(buffer, layout, width), compiled=compiled)
+        assert got.shape == (12, width, 3)
         assert np.abs(got.astype(int) - expected).max() <= 2
 
 

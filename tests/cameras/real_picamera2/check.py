@@ -25,7 +25,7 @@ import virtual_camera
 import edge.cameras.picamera2 as adapter
 from edge.cameras import find_camera, open_camera
 from edge.cameras.live import Live
-from edge.cameras.opencv import rgb_from_yuv420
+from edge.cameras.yuv import planes, rgb_from_yuv420
 from edge.errors import SourceError
 from edge.settings import CameraSettings
 from edge.types import Frame
@@ -231,8 +231,8 @@ def test_picamera2s_yuv420_with_a_stride_of_its_own(stride: int) -> None:
     chroma = rows[2 * height :, : width // 2]  # U's rows, then V's
     tight = np.concatenate([padded[:height, :width].ravel(), chroma.ravel()])
     np.testing.assert_array_equal(
-        rgb_from_yuv420(padded, "YUV420", width),
-        rgb_from_yuv420(tight.reshape(-1, width), "YUV420", width),
+        rgb_from_yuv420(*planes(padded, "YUV420", width)),
+        rgb_from_yuv420(*planes(tight.reshape(-1, width), "YUV420", width)),
     )
 
 
