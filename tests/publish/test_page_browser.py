@@ -360,9 +360,13 @@ def test_a_daemon_that_starts_again(
     program.end()
 
 
-def test_a_camera_that_is_lost(look: Callable[..., Tab], launch: Callable[..., Program]) -> None:
+def test_a_camera_and_a_broker_that_are_lost(
+    look: Callable[..., Tab], launch: Callable[..., Program]
+) -> None:
     camera = Stream(jpegs(30))
-    tab = look(launch(source=camera.url).url)
+    nobody = ("--set", "mqtt.host=127.0.0.1", "--set", f"mqtt.port={free_port()}")
+    tab = look(launch(*nobody, source=camera.url).url)
+    tab.until("document.getElementById('broker').textContent.startsWith('away, ')")
     camera.cut()
     tab.until("document.getElementById('camera').textContent.startsWith('lost: ')")
     assert "camera lost" in text(tab, "advice")
