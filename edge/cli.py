@@ -64,7 +64,7 @@ def classify(options: argparse.Namespace, loaded: Loaded) -> int:
     """Pictures, folders and videos → JSON lines, in input order."""
     from tqdm import tqdm
 
-    from edge.cameras.opencv import list_files, read_file
+    from edge.cameras.opencv import is_picture, list_files, read_file
 
     failures = 0
     files: list[Path] = []
@@ -75,7 +75,9 @@ def classify(options: argparse.Namespace, loaded: Loaded) -> int:
             failures += 1
             _tell(error)
     each = replace(loaded.settings, mesh=replace(loaded.settings.mesh, still=False))
-    recognise = Recognizer.of(each, cropped=options.cropped)
+    # Pictures stand alone; a video's frames follow each other. Faults of the bundle are told now.
+    alone = Recognizer.of(each, tracking=False, cropped=options.cropped)
+    video = alone if options.cropped or all(map(is_picture, files)) else Recognizer.of(each)
     publish = JsonLines(sys.stdout)
     draw = _annotator(options) if options.annotate else None
     whole = [Path(os.path.abspath(file)) for file in files]  # noqa: PTH100  links stay
@@ -86,6 +88,7 @@ def classify(options: argparse.Namespace, loaded: Loaded) -> int:
     progress = tqdm(whole, unit="file", disable=hidden, file=sys.stderr)
     for file, given in zip(progress, files, strict=True):
         try:
+            recognise = alone if is_picture(given) else video
             for frame, reading in read(read_file(given), recognise):
                 publish(frame, reading)
                 if draw:

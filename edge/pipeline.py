@@ -42,8 +42,9 @@ class Recognizer:
         """Open the bundle in `models_dir` (the checkout's `models/` by default).
 
         `model`: a classifier of the bundle. `tracking`: look first where the last frame's face
-        was. `cropped`: pictures are face crops already; no detector, a mesh for every picture.
-        `mesh`: how a face is found. `max_risk`: the share of wrong labels, 0 to 1, that is borne;
+        was; without it every picture stands alone, and is looked at more than once. `cropped`:
+        pictures are face crops already; no detector, a mesh for every picture. `mesh`: how a face
+        is found. `max_risk`: the share of wrong labels, 0 to 1, that is borne;
         below the confidence that keeps it the label is `unknown`. 1 tells every label. Raises
         SetupError where something is missing or does not fit, SettingsError for a risk that the
         model cannot keep.
@@ -60,12 +61,13 @@ class Recognizer:
         self._last: Reading | None = None
 
     @classmethod
-    def of(cls, settings: Settings, *, cropped: bool = False) -> Recognizer:
+    def of(cls, settings: Settings, tracking: bool = True, *, cropped: bool = False) -> Recognizer:
         """The one that the settings ask for, but for the baseline: see `know`."""
         chosen = settings.classify
         return cls(
             chosen.bundle or None,
             chosen.model,
+            tracking,
             cropped=cropped,
             mesh=settings.mesh,
             max_risk=chosen.max_risk,

@@ -128,8 +128,9 @@ def test_a_reading_outlives_the_next(recognise: Recognizer, portrait: np.ndarray
 
 def test_tracking_and_reset(models_dir: Path, portrait: np.ndarray) -> None:
     """A tracked look starts from the mesh before; after `reset` none does."""
-    looks = MeshSettings(still=False)
-    recognise, alone = Recognizer(models_dir, mesh=looks), Recognizer(models_dir, tracking=False)
+    looks = MeshSettings(still=False, crop_looks=1)
+    recognise = Recognizer(models_dir, mesh=looks)
+    alone = Recognizer(models_dir, tracking=False, mesh=looks)
 
     def landmarks(recogniser: Recognizer) -> np.ndarray:
         mesh = recogniser(portrait).mesh

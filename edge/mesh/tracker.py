@@ -23,7 +23,8 @@ class Mesher:
     """Frame → the mesh of one face, or None.
 
     `tracking` looks first where the last frame's face was, and asks the detector only when the
-    face is not there any more. Without it every frame stands alone. With `mesh.still`, a frame in
+    face is not there any more. Without it every frame stands alone, and is looked at as often as a
+    face crop (`CropMesher`), which the classifiers learnt from. With `mesh.still`, a frame in
     which nothing moved since the last one that was read gives the same Mesh (the same object), or
     None, again.
     """
@@ -73,7 +74,10 @@ class Mesher:
             return None
         if self._settings.select == "largest":
             detections = [max(detections, key=lambda detection: detection.area)]
-        return self._believe(self._look(image, detections[0].roi(), watch))
+        mesh = self._believe(self._look(image, detections[0].roi(), watch))
+        if mesh is None or self._tracking:  # the next frames look again
+            return mesh
+        return self._believe(_settled(self._look, image, mesh, self._settings.crop_looks, watch))
 
     def _believe(self, mesh: Mesh) -> Mesh | None:
         return mesh if mesh.presence >= self._settings.min_presence else None
@@ -84,7 +88,7 @@ class CropMesher:
 
     No detector: on 48×48 crops it misses one face in six. The first look takes the whole
     picture with a margin, the next ones the ROI that the landmarks before give. The mesh is the
-    mean of the last two looks: of so few pixels each look has noise of its own.
+    mean of the last two looks: each look has noise of its own.
     """
 
     def __init__(self, landmarker: Path, settings: MeshSettings) -> None:
@@ -102,13 +106,7 @@ class CropMesher:
         """The mesh of the face that fills `image` (H, W, 3) RGB, or `first` where that is given."""
         watch = watch or Stopwatch()
         mesh = self._look(image, first or self._first(*image.shape[:2]), watch)
-        for look in range(2, self._settings.crop_looks + 1):
-            before = mesh
-            mesh = self._look(image, Roi.of_landmarks(before.landmarks), watch)
-            if look > 2 and look == self._settings.crop_looks:
-                mean = (before.landmarks + mesh.landmarks) * np.float32(0.5)
-                mesh = Mesh(mean, mesh.presence)
-        return mesh
+        return _settled(self._look, image, mesh, self._settings.crop_looks, watch)
 
     def _first(self, height: int, width: int) -> Roi:
         side = max(height, width) * self._settings.crop_scale
@@ -116,3 +114,19 @@ class CropMesher:
 
     def reset(self) -> None:
         """Nothing to forget: every picture stands alone."""
+
+
+def _settled(
+    look: Landmarker, image: NDArray[np.uint8], mesh: Mesh, looks: int, watch: Stopwatch
+) -> Mesh:
+    """The mesh after so many looks, `mesh` the first: each starts where the one before saw it.
+
+    From three on, the mean of the last two.
+    """
+    for number in range(2, looks + 1):
+        before = mesh
+        mesh = look(image, Roi.of_landmarks(before.landmarks), watch)
+        if number > 2 and number == looks:
+            mean = (before.landmarks + mesh.landmarks) * np.float32(0.5)
+            mesh = Mesh(mean, mesh.presence)
+    return mesh

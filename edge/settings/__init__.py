@@ -56,8 +56,8 @@ class MeshSettings:
     crop_centre: float = between(0.53, 0.0, 1.0)
     """Height of that look's centre, 0 (top) to 1 (bottom) of the picture."""
     crop_looks: int = between(3, 1, 5)
-    """Looks at such a picture; each but the first starts from the landmarks before. From three
-    on, the mesh is the mean of the last two."""
+    """Looks at such a picture, and at any that stands alone, as in `classify`; each but the first
+    starts from the landmarks before. From three on, the mesh is the mean of the last two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,16 @@ def test_a_lost_face_is_found_in_the_same_frame(
         assert error(found, expected) < 0.05
 
 
+def test_a_picture_alone_is_looked_at_like_a_crop(
+    mesher: Callable, portrait: np.ndarray, error: Callable
+) -> None:
+    """The first look, from the detector's box, is off; the classifiers learnt from later ones."""
+    once, often = mesher(crop_looks=1)(portrait), mesher()(portrait)
+    track = mesher(tracking=True, still=False)
+    later = [track(portrait) for _ in range(4)][-1]
+    assert error(often, later) < 0.7 * error(once, later)
+
+
 def test_no_face_is_none_and_forgotten(mesher: Callable, portrait: np.ndarray) -> None:
     track = mesher(tracking=True)
     assert track(portrait) is not None
