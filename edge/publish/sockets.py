@@ -27,3 +27,11 @@ def listening(table: str, address: str, port: int) -> socket.socket:
         raise kind(
             f"{table}.{name} = {value}: cannot listen there ({address}:{port}): {reason}"
         ) from None
+
+
+def host(listener: socket.socket) -> str:
+    """What to call this machine in the address of what listens there."""
+    address = listener.getsockname()[0]
+    if address in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{address}]" if ":" in address else str(address)

@@ -64,8 +64,8 @@ class Program:
             **self._options,
         )
         assert self._process.stderr is not None
-        line = self._process.stderr.readline()
-        assert line.startswith("edge: page: http://"), line
+        lines = iter(self._process.stderr.readline, "")
+        assert any(line.startswith("edge: page: http://") for line in lines)
 
     def end(self) -> None:
         """SIGTERM, which has to be obeyed within a second."""

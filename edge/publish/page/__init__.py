@@ -31,7 +31,7 @@ from edge.publish.page.request import (
     response,
     stream,
 )
-from edge.publish.sockets import listening
+from edge.publish.sockets import host, listening
 from edge.settings import PageSettings
 from edge.types import Frame, Gap, Reading
 
@@ -106,7 +106,7 @@ class Page:
         self._error: BaseException | None = None
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
-        _tell(f"http://{_name(listener)}:{self.port}/" + "?token=…" * self._guard.asks)
+        _tell(f"http://{host(listener)}:{self.port}/" + "?token=…" * self._guard.asks)
         self._thread = threading.Thread(
             target=self._run, args=(listener,), name="page", daemon=True
         )
@@ -287,14 +287,6 @@ async def _taken(writer: StreamWriter) -> None:
     """Wait until the kernel has all that was written. Raises TimeoutError, OSError."""
     async with asyncio.timeout(TAKE_S):
         await writer.drain()
-
-
-def _name(listener: socket.socket) -> str:
-    """What to call this machine in the address of the page."""
-    address = listener.getsockname()[0]
-    if address in ("0.0.0.0", "::"):
-        return socket.gethostname()
-    return f"[{address}]" if ":" in address else str(address)
 
 
 def _tell(what: str) -> None:
