@@ -185,11 +185,14 @@ def test_it_lives(look: Callable[..., Tab], stream: Stream) -> None:
     assert changes(tab, bars)
     assert changes(tab, lambda tab: drawing(tab, "past"))
     assert sum(bars(tab)) == pytest.approx(100, abs=4)
-    # The face fills the part of the canvas where the camera saw it.
+    # The face fills the part of the canvas where the camera saw it, once it has come to rest.
+    tab.run("document.getElementById('pause').click()")
+    time.sleep(1)
     left, right, count = face(tab)
     width = int(text(tab, "figures").split()[1]) / 640
     assert count > 500
     assert right - left == pytest.approx(width, abs=0.06)
+    tab.run("document.getElementById('pause').click()")
     assert "% sure, for" in text(tab, "sure")
     tab.until("document.getElementById('rate').textContent.includes('a second')")
     assert 0 < float(text(tab, "rate").split()[0]) < 20  # 15, where the machine is not busy
