@@ -169,11 +169,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(arguments)
-    try:
-        chosen(options.only)
-    except KeyError as error:
-        parser.error(f"--only: no peer {error}; there are: ours, {names}")
+    of(parser, options.only)
     return options
+
+
+def of(parser: argparse.ArgumentParser, only: str) -> list[Peer]:
+    """Those that --only names. A name that is none ends the program."""
+    try:
+        return chosen(only)
+    except KeyError as error:
+        names = ", ".join(peer.name for peer in PEERS)
+        parser.error(f"--only: no peer {error}; there are: ours, {names}")
 
 
 def task() -> Path:

@@ -24,7 +24,7 @@ from benchmarks.arm64.guest import COUNTED, WARM
 from benchmarks.machine import about
 from benchmarks.peers import __main__ as command
 from benchmarks.peers import environments
-from benchmarks.peers.listing import CACHE, OURS, PEERS, PIPELINE, REPO, TASK, Peer, chosen
+from benchmarks.peers.listing import CACHE, OURS, PEERS, PIPELINE, REPO, TASK, Peer
 from benchmarks.peers.pipeline import made_from
 from benchmarks.report import table
 from edge.errors import SetupError
@@ -126,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="at a time")
     parser.add_argument("--out", type=Path, default=command.RESULTS)
     options = parser.parse_args(arguments)
+    peers = command.of(parser, options.only)
+    broken: dict[str, str] = {}
     files = {TASK: command.task(), PIPELINE: CACHE / PIPELINE}
     work = BUILD / "counts"
     work.mkdir(parents=True, exist_ok=True)
@@ -137,15 +139,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def one(peer: Peer) -> dict[str, int] | str:
         try:
+            if peer.environment in broken:
+                return broken[peer.environment]
             if peer.needs and not files[peer.needs].is_file():
                 return f"{peer.title} left out: no {files[peer.needs]}: see make benchmark-peers"
             return count(peer, options.cpu, pictures, files)
         except SetupError as error:
             return str(error)
 
-    peers = chosen(options.only)
     for environment in {peer.environment for peer in peers}:
-        site(environment)  # before two of them want the same
+        try:
+            site(environment)  # before two of them want the same
+        except SetupError as error:
+            broken[environment] = str(error)
     with ThreadPoolExecutor(options.jobs) as pool:
         for peer, found in tqdm(zip(peers, pool.map(one, peers), strict=True), total=len(peers)):
             if isinstance(found, str):
@@ -158,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     told += [f"- **{failure}**" for failure in failures] or ["Nothing."]
     print("\n".join(told))
     now = datetime.now(UTC)
+    options.out.mkdir(parents=True, exist_ok=True)
     stem = options.out / f"{now:%Y-%m-%d-%H%M%S}-peers-arm64"
     versions = environments.versions({peer.environment for peer in peers})
     result = {"kind": "peers-arm64", "about": about() | versions, "notes": notes}
