@@ -85,7 +85,8 @@ def _measure(options: argparse.Namespace) -> None:
     said["pixels, level"] = [said_by(some.control_level, some) for some in looks]
     if options.peers:
         few = 20 if options.quick else options.peer_pictures
-        said["fer"] = _peer(todo, few, options.out)
+        asked = options.peer_sources or [sample.source for sample in samples]
+        said["fer"] = _peer(todo, few, asked, options.out)
     found = judged(todo, said)
     _write(options, samples, todo, found, time.monotonic() - started)
 
@@ -110,7 +111,7 @@ def judged(todo: Sequence[Cell], said: dict[str, list[Said | None]]) -> dict[rep
     return found
 
 
-def _peer(todo: Sequence[Cell], count: int, out: Path) -> list[Said | None]:
+def _peer(todo: Sequence[Cell], count: int, sources: Sequence[str], out: Path) -> list[Said | None]:
     """What the fer package says of the first pictures of each cell; None where it is not asked."""
     python = peer.environment(out / "fer-venv")
     folder = out / "fer"
@@ -118,7 +119,7 @@ def _peer(todo: Sequence[Cell], count: int, out: Path) -> list[Said | None]:
     program = peer.Peer(python)
     answers: list[Said | None] = []
     for cell in tqdm(todo, desc="readings of fer", unit="cell", disable=None):
-        if cell.condition.followed:  # it does not track
+        if cell.condition.followed or cell.sample.source not in sources:  # it does not track
             answers.append(None)
             continue
         some = Cell(cell.sample.first(count), cell.condition, cell.level)
@@ -206,6 +207,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="80 pictures: whether it runs")
     parser.add_argument("--peers", action="store_true", help="the fer package, too")
     parser.add_argument("--peer-pictures", type=int, default=120, help="that it reads")
+    parser.add_argument(
+        "--peer-sources", nargs="+", metavar="SOURCE", help="of which it reads any (default: all)"
+    )
     parser.add_argument("--epochs", type=int, default=14, help="of the control's training")
     parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
     parser.add_argument("--train", type=Path, default=Path("build/train"), help="meshes, splits")

@@ -54,7 +54,8 @@ def trained(data: Data, folder: Path, fingerprint: str, epochs: int = EPOCHS) ->
     training that was stopped goes on.
     """
     path = folder / "control.npz"
-    about = [fingerprint, sorted({*data.source.tolist()}), STEM, *BLOCKS, epochs]
+    learnt = [picture.id for picture in data.pictures]
+    about = [fingerprint, learnt, STEM, *BLOCKS, epochs]
     made_by = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     keras.utils.set_random_seed(0)
     model = pixels.network(STEM, BLOCKS)

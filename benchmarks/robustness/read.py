@@ -111,9 +111,9 @@ def runtime_stamp(bundle: Path) -> str:
 def _cell(cell: Cell, looks: Looks, model: str, bundle: Path) -> dict[str, Array]:
     recognise, played = _recognisers(cell.sample.kind, False, model, bundle)
     readings = []
-    for row, size in enumerate(looks.size):
+    for row in range(len(cell.sample)):
         played.mesh = looks.mesh(row)
-        readings.append(recognise(_blank(*size.tolist())))
+        readings.append(recognise(cell.frames(row)[-1]))  # whose pixels a second opinion may ask
     for row in range(min(CHECKED, len(readings))):
         _check(cell, row, readings[row], _whole(cell, row, model, bundle))
     # A crop always has a mesh: a face is there where the mesh network believes so.
@@ -153,8 +153,3 @@ def _recognisers(
     if not whole:
         recognise._mesher = played
     return recognise, played
-
-
-@lru_cache(maxsize=64)
-def _blank(height: int, width: int) -> NDArray[np.uint8]:
-    return np.zeros((height, width, 3), np.uint8)
