@@ -2,6 +2,9 @@
 PYTHON ?= python3
 # On a Pi, picamera2 comes from apt and is seen through --system-site-packages.
 SYSTEM := $(shell $(PYTHON) -c 'import importlib.util as u; print("--system-site-packages" if u.find_spec("picamera2") else "")' 2>/dev/null)
+COMMA = ,
+# Its frames need no OpenCV: OPENCV=1 installs it there, too.
+EXTRAS = edge$(if $(or $(OPENCV),$(if $(SYSTEM),,1)),$(COMMA)opencv)
 KERNELS = edge/native/kernels-$(shell uname -m).so
 PIP = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ "$$(uname -s)" = Linux ]; \
@@ -106,11 +109,14 @@ deploy: ## install on another machine over ssh: PI=user@host (ARCH=aarch64)
 data-given:
 	@test -n "$(DATA)" || { echo 'say on what pictures: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }
 
-.venv/.ready: pyproject.toml constraints.txt
+.venv/.ready: pyproject.toml constraints.txt $(if $(OPENCV),.venv/.opencv)
 	@echo 'installing the device environment into .venv (a minute or two) …' >&2
 	@$(PYTHON) -m venv $(SYSTEM) .venv
-	@.venv/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[edge]'
+	@.venv/bin/python $(PIP) --config-settings editable_mode=compat --editable '.[$(EXTRAS)]'
 	@touch $@
+
+.venv/.opencv:
+	@mkdir -p $(@D) && touch $@
 
 .venv-test/.ready: pyproject.toml constraints.txt
 	@echo 'installing the test environment into .venv-test (a few minutes) …' >&2

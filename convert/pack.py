@@ -83,7 +83,7 @@ def build_wheels(folder: Path, machine: str) -> None:
 
 
 def collect(folder: Path, machine: str, python: str) -> None:
-    """The wheels of the extra `edge`, and of all that these need, into `folder`."""
+    """The wheels of the extras of a device, and of all that these need, into `folder`."""
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC, _OLDEST_GLIBC - 1, -1)]
     chosen = [f"--platform={name}" for name in (*platforms, f"manylinux2014_{machine}")]
     environment = {
@@ -98,7 +98,8 @@ def collect(folder: Path, machine: str, python: str) -> None:
     }
     pins = _pins(environment)
     project = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    missing = set(_names(project["optional-dependencies"]["edge"], environment))
+    extras = project["optional-dependencies"]
+    missing = set(_names(extras["edge"] + extras["opencv"], environment))
     done: set[str] = set()
     while missing:
         with tempfile.TemporaryDirectory() as temporary:

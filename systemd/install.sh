@@ -1,6 +1,7 @@
 #!/bin/sh
 # Install, upgrade or remove the service, from an unpacked bundle or (`make install`) a checkout.
 #   sudo ./install.sh               upgrade keeps settings; one that does not come up is undone
+#   sudo OPENCV=1 ./install.sh      with OpenCV also where there is picamera2: for other cameras
 #   sudo ./install.sh --uninstall   leaves nothing; KEEP=1 keeps settings
 # Each version has a folder of its own, and `current` is a link to it: what runs is not touched
 # until its successor is complete.
@@ -13,6 +14,7 @@ STATE=/var/lib/fer-edge              # where DynamicUser puts it: a link into /v
 UNIT=fer-edge.service
 UNITS=/etc/systemd/system
 PYTHON=${PYTHON:-/usr/bin/python3}  # the system's: the unit cannot see one in a home folder
+by_opencv='^[[:space:]]*source[[:space:]]*=[[:space:]]*.(v4l2|http|rtsp)'
 PATIENCE=${PATIENCE:-60}            # seconds for the new version to come up
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -77,11 +79,14 @@ build() {
 	system=
 	"$PYTHON" -c 'import sys; from importlib.util import find_spec; sys.exit(not find_spec("picamera2"))' &&
 		system=--system-site-packages
+	# Frames of the camera on the ribbon need no OpenCV.
+	extras=edge,opencv
+	[ -z "$system" ] || [ -n "${OPENCV:-}" ] || grep -Eqs "$by_opencv" "$SETTINGS/config.toml" || extras=edge
 	"$PYTHON" -m venv --without-pip $system "$release/venv" || fail 'no environment could be made'
 	set -- "$here"/wheels/pip-*.whl  # run as it is, not installed
 	"$release/venv/bin/python" "$1/pip" --isolated --disable-pip-version-check --quiet install \
 		--no-index --find-links "$here/wheels" --only-binary=:all: \
-		--constraint "$here/constraints.txt" 'fer-edge[edge]' || fail 'the wheels could not be installed'
+		--constraint "$here/constraints.txt" "fer-edge[$extras]" || fail 'the wheels could not be installed'
 	[ -e "$SETTINGS/config.toml" ] || install -m 644 "$here/config.toml" "$SETTINGS/config.toml"
 	[ -e "$SETTINGS/mqtt-password" ] || install -m 600 /dev/null "$SETTINGS/mqtt-password"
 	[ -e "$SETTINGS/page-token" ] || (

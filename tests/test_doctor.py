@@ -246,7 +246,16 @@ def test_opencv_is_missed_where_it_is_needed(
         raise ImportError("No module named 'cv2'")
 
     monkeypatch.setattr(program, "import_module", absent)
+    monkeypatch.setattr(program, "find_spec", lambda name: None)
     assert program.opencv(case(camera__source=source)).state == state
+    monkeypatch.setattr(program, "find_spec", lambda name: name == "picamera2")
+    assert program.opencv(case(camera__source="auto")).state == "ok"
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_kernels_are_told(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    monkeypatch.setattr(program.native, "load", lambda: object() if compiled else None)
+    assert program.kernels(case()).state == ("ok" if compiled else "warn")
 
 
 def test_a_newer_python(monkeypatch: pytest.MonkeyPatch) -> None:

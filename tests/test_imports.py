@@ -35,7 +35,7 @@ ALLOWED = {
     "edge.settings": {"edge.errors"},
     "edge.arrays": {"edge.errors"},
     "edge.bundle": {"edge.errors", "edge.types"},
-    "edge.cameras": COMMON,
+    "edge.cameras": COMMON | {"edge.native"},
     "edge.interpreter": {"edge.errors", "edge.quiet"},
     "edge.mesh": COMMON | {"edge.bundle", "edge.interpreter", "edge.native"},
     # The eye corners by which a face is levelled are the mesh's.
@@ -102,6 +102,19 @@ def test_playing_the_sample_needs_no_opencv(models_dir: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("False", "")
+
+
+def test_no_opencv_is_one_line(models_dir: Path) -> None:
+    picture = models_dir / "sample.png"
+    code = (
+        "import sys; sys.modules['cv2'] = None\n"
+        "from edge.cli import main\n"
+        f"sys.exit(main(['classify', {str(picture)!r}]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert "OPENCV=1" in line
 
 
 @pytest.mark.parametrize("module", modules())

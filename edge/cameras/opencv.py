@@ -15,7 +15,6 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")  # seconds; 10 otherwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +24,15 @@ from edge.errors import SourceError
 from edge.quiet import quiet_stderr
 from edge.settings import CameraSettings
 from edge.types import Frame
+
+try:
+    import cv2
+except ImportError as error:
+    reason = next(iter(str(error).splitlines()), "no reason given")
+    raise SourceError(
+        f"OpenCV cannot be imported ({reason}), and only picamera2: and .y4m files are read "
+        "without it: run `make edge OPENCV=1`, or install the service with OPENCV=1"
+    ) from None
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 VIDEOS = (

@@ -25,6 +25,7 @@ LOOKS: Mapping[str, Look] = {
     "python": program.python,
     "runtime": program.tflite,
     "numpy": program.numpy,
+    "kernels": program.kernels,
     "opencv": program.opencv,
     "settings": program.settings,
     "models": program.models,

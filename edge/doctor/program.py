@@ -14,6 +14,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import native
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.doctor.check import Case, Verdict, bad, ok, refused, warn
 from edge.errors import EdgeError, SetupError
@@ -23,6 +24,7 @@ from edge.risk import least_confidence
 
 _NEWEST = (3, 13)
 """The newest Python that there is a runtime for."""
+_OPENCV = "run `make edge OPENCV=1`, or install again with OPENCV=1"
 _INSTALL = "run `make edge`, or install again"
 
 
@@ -55,17 +57,28 @@ def numpy(case: Case) -> Verdict:
     return ok(np.__version__)
 
 
+def kernels(case: Case) -> Verdict:
+    """Whether the compiled kernels are in use."""
+    if native.load() is None:
+        return warn(
+            "none for this machine: each frame takes a quarter more of the processor, in numpy",
+            "run `sudo apt install gcc libc6-dev`, then `make edge`, or install again",
+        )
+    return ok("compiled")
+
+
 def opencv(case: Case) -> Verdict:
     """OpenCV, which all sources need but the camera on the ribbon and .y4m files."""
     try:
         return ok(str(import_module("cv2").__version__))
     except ImportError as error:
         source = case.settings.camera.source
-        if source == "picamera2:" or source.endswith(".y4m"):
+        ribbon = source == "auto" and find_spec("picamera2") is not None
+        if ribbon or source == "picamera2:" or source.endswith(".y4m"):
             return ok(f"cannot be imported, and {source} does not need it")
         say = warn if source == "auto" else bad
         reason = next(iter(str(error).splitlines()), "no reason given")
-        return say(f"cannot be imported ({reason}): no USB cameras, streams, pictures", _INSTALL)
+        return say(f"cannot be imported ({reason}): no USB cameras, streams, pictures", _OPENCV)
 
 
 def settings(case: Case) -> Verdict:

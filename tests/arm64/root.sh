@@ -74,7 +74,8 @@ cd ../../..
 "$root/python" > "$root/requirements.txt" -c '
 import tomllib
 with open("pyproject.toml", "rb") as file:
-    print(*tomllib.load(file)["project"]["optional-dependencies"]["edge"], sep="\n")'
+    extras = tomllib.load(file)["project"]["optional-dependencies"]
+    print(*extras["edge"], *extras["opencv"], sep="\n")'
 PYTHONPATH=$(echo "$root"/usr/share/python-wheels/pip-*.whl) "$root/python" -m pip install \
 	--quiet --disable-pip-version-check --root-user-action=ignore --no-compile --only-binary=:all: \
 	--constraint constraints.txt --requirement "$root/requirements.txt" --target "$root/site"

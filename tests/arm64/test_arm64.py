@@ -98,3 +98,15 @@ def test_same_mesh_with_the_pinned_wheels(
     wheels = {(canonicalize_name(name), f"=={release}") for name, release in there["wheels"]}
     assert {"ai-edge-litert", "numpy", "opencv-python-headless"} <= {name for name, _ in wheels}
     assert wheels <= pinned
+
+
+def test_it_is_small(version: str) -> None:
+    """Of a device's disk, MiB: with OpenCV, and without, as on a Pi with a camera on its ribbon."""
+    site = REPO / f"build/arm64/{version}/site"
+    sizes = {
+        part: sum(path.stat().st_blocks for path in part.rglob("*") if path.is_file()) / 2048
+        for part in site.iterdir()
+    }
+    opencv = [size for part, size in sizes.items() if part.name.startswith(("cv2", "opencv"))]
+    assert sum(sizes.values()) <= 180
+    assert sum(sizes.values()) - sum(opencv) <= 110
