@@ -189,9 +189,9 @@ def test_it_lives(look: Callable[..., Tab], stream: Stream) -> None:
     tab.run("document.getElementById('pause').click()")
     time.sleep(1)
     left, right, count = face(tab)
-    width = int(text(tab, "figures").split()[1]) / 640
+    width = int(text(tab, "figures").split()[1]) / 400  # of the clip's frames
     assert count > 500
-    assert right - left == pytest.approx(width, abs=0.06)
+    assert right - left == pytest.approx(width, abs=0.02)
     tab.run("document.getElementById('pause').click()")
     assert "% sure, for" in text(tab, "sure")
     tab.until("document.getElementById('rate').textContent.includes('a second')")

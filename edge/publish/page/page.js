@@ -31,6 +31,7 @@ let goal = null; // landmarks of the last message, and those that are drawn
 let shown = null;
 let picture = null;
 let drawnAt = 0;
+let pending = 0; // the next step of the animation
 let pastAt = -1;
 let paused = false;
 let mirrored = true;
@@ -119,8 +120,9 @@ function drawFace(pen, points, unit, scale) {
 }
 
 function animate(now) {
-  if (!goal || still.matches) return;
-  const share = 1 - Math.exp(-(now - drawnAt) / 45);
+  pending = 0;
+  if (!goal || !shown) return;
+  const share = 1 - Math.exp(-Math.max(now - drawnAt, 0) / 45);
   drawnAt = now;
   let left = 0;
   for (let i = 0; i < goal.length; i += 1) {
@@ -129,22 +131,21 @@ function animate(now) {
     left = Math.max(left, Math.abs(step));
   }
   drawMesh();
-  if (left > 4) requestAnimationFrame(animate);
-  else drawnAt = 0;
+  if (left > 4) pending = requestAnimationFrame(animate);
 }
 
 function showMesh(code) {
   const before = goal;
+  const now = performance.now();
   goal = code ? decode(code) : null;
+  if (goal && before && still.matches && now - drawnAt < 500) return; // calm: two a second
   if (!goal || !before || still.matches) {
-    const now = performance.now();
-    if (still.matches && goal && before && now - drawnAt < 500) return; // calm: two a second
-    drawnAt = still.matches ? now : 0;
+    drawnAt = now;
     shown = goal && goal.slice();
     drawMesh();
-  } else if (!drawnAt) {
-    drawnAt = performance.now();
-    requestAnimationFrame(animate);
+  } else if (!pending) {
+    drawnAt = now;
+    pending = requestAnimationFrame(animate);
   }
 }
 
