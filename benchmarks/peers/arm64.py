@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from benchmarks.arm64 import scenes
 from benchmarks.arm64.counter import BUILD, CPUS, ROOT, emulate, stages
-from benchmarks.arm64.guest import COUNTED, WARM
 from benchmarks.machine import about
 from benchmarks.peers import __main__ as command
 from benchmarks.peers import environments
@@ -132,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     work = BUILD / "counts"
     work.mkdir(parents=True, exist_ok=True)
     pictures = work / "scenes.npz"
-    scenes.save(pictures, REPO / "models/sample.png", WARM + COUNTED)
+    scenes.save(pictures, REPO / "models/sample.png")
     counts: Counts = {}
     failures: list[str] = []
     notes = [f"{options.cpu}; instructions are not cycles"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.arm64.guest import COUNTED, END, MARK, SCENES, WARM, _call, marked
+from benchmarks.arm64.guest import END, FRAMES, MARK, SCENES, _call, marked
 from benchmarks.peers.worker import open_peer, order
 
 PLAYED = ("tracked", "empty")
@@ -24,10 +24,11 @@ def main(name: str, scenes: Path, out: Path, file: str) -> None:
     step = marked("whole", open_peer(name, file))
     told: dict[str, list[str | None]] = {}
     for scene in PLAYED:
-        for index in range(WARM + COUNTED):
+        warm, counted = FRAMES[scene]
+        for index in range(warm + counted):
             image = pictures[scene][index]
             image = np.ascontiguousarray(image[..., ::-1]) if order(name) == "bgr" else image
-            if index == WARM:
+            if index == warm:
                 _call(MARK, -1 - SCENES.index(scene))
             told.setdefault(scene, []).append(step(image))
         _call(MARK, END)

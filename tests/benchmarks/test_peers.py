@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.arm64 import guest as counted
 from benchmarks.arm64 import scenes
-from benchmarks.arm64.guest import COUNTED, END, WARM
+from benchmarks.arm64.guest import END, FRAMES, SCENES
 from benchmarks.figures import Figures
 from benchmarks.peers import __main__ as command
 from benchmarks.peers import arm64, environments, guest, measure, table, worker
@@ -226,24 +226,19 @@ def test_goals_are_held_or_missed_where_both_sides_were_measured() -> None:
 def test_what_is_counted_on_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guest as it runs under the emulator, here without one: frames, marks, what was told."""
     pictures, out = tmp_path / "scenes.npz", tmp_path / "told.json"
-    scenes.save(pictures, REPO / "models/sample.png", WARM + COUNTED)
+    scenes.save(pictures, REPO / "models/sample.png")
     marks: list[int] = []
     monkeypatch.setattr(counted, "_call", lambda number, tag: marks.append(tag))
     monkeypatch.setattr(guest, "_call", lambda number, tag: marks.append(tag))
     guest.main("ours-mesh", pictures, out, "")
     told = json.loads(out.read_text())
     assert told == {"tracked": ["mesh"] * 5, "empty": [None] * 5}
-    frame = [0, 1]  # begins, ends
-    assert marks == [
-        *frame * WARM,
-        -1,
-        *frame * COUNTED,
-        END,
-        *frame * WARM,
-        -3,
-        *frame * COUNTED,
-        END,
-    ]
+    frame, expected = [0, 1], []  # begins, ends
+    for scene in ("tracked", "empty"):
+        warm, count = FRAMES[scene]
+        begun = -1 - SCENES.index(scene)
+        expected += [*frame * warm, begun, *frame * count, END]
+    assert marks == expected
 
 
 @pytest.mark.parametrize("environment", ["mediapipe", "precursor", "fer"])
