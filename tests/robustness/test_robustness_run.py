@@ -92,7 +92,7 @@ def test_a_sample_is_of_validation_and_of_every_class(
     build_dataset: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = build_dataset(tmp_path / "tiny", 2, 8)
-    data, _ = prepare([folder], tmp_path, jobs=1, views=())
+    data, _ = prepare([folder], tmp_path, views=())
     (drawn,) = sample.draw(data, tmp_path / "splits.csv", 56)
     assert all("PublicTest" in picture.name for picture in drawn.pictures)
     assert len(set(drawn.group.tolist())) == len(drawn)

@@ -20,6 +20,8 @@ from edge.cameras.opencv import decode
 from tests.strange.pictures import box, framed, pictures, rows, shrunk
 
 ENOUGH = 0.95
+MOST = 0.9
+"""Of faces from the side: some are turned by less than is refused, and can be read."""
 SIZES = (8, 12, 16, 20, 23)
 """Longer sides of the faces' boxes, pixels."""
 
@@ -49,7 +51,7 @@ def test_no_face_in_a_frame(
     shown = [framed(image, height) if height else image for image in pictures(datasets, kind)]
     share, why = unknown(map(recognise, shown))
     assert len(shown) >= 30
-    assert share >= ENOUGH, why
+    assert share >= (MOST if kind == "profile" else ENOUGH), why
 
 
 @pytest.mark.parametrize("kind", ["nothing", "patch"])
