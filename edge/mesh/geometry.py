@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from ctypes import CDLL
 from dataclasses import dataclass
-from math import atan2, ceil, cos, floor, sin
+from math import atan2, ceil, cos, floor, hypot, pi, sin
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -24,6 +24,10 @@ ROI_SCALE = 1.5
 """How much larger than the face's box the ROI is (MediaPipe's RectTransformation)."""
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 """Mesh points whose connecting line MediaPipe levels: the outer eye corners."""
+
+
+FAR_TURN, FAR_SHARE = 0.1, 0.08
+"""Radians, and share of a ROI's side, from which on a look is too far off to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,13 @@ class Roi:
         ux, uy = cos(self.angle), sin(self.angle)
         half = self.size / 2
         return self.cx - half * ux + half * uy, self.cy - half * uy - half * ux, ux, uy
+
+    def is_far_from(self, other: Roi) -> bool:
+        """Whether a look at one shows a face that is in the other askew."""
+        turned = (self.angle - other.angle + pi) % (2 * pi) - pi
+        moved = hypot(self.cx - other.cx, self.cy - other.cy)
+        grown = abs(self.size - other.size)
+        return abs(turned) > FAR_TURN or max(moved, grown) > FAR_SHARE * other.size
 
     def to_frame(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Points (N, 3) in ROI units (0 to 1 over the ROI; z in the same scale) → frame pixels."""

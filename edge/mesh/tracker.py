@@ -65,7 +65,15 @@ class Mesher:
             self._still.reset()
 
     def _follow(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
-        return self._believe(self._look(image, self._roi, watch)) if self._roi else None
+        if self._roi is None:
+            return None
+        mesh = self._believe(self._look(image, self._roi, watch))
+        if mesh is None:
+            return None
+        found = Roi.of_landmarks(mesh.landmarks)
+        if not found.is_far_from(self._roi):
+            return mesh
+        return self._believe(self._look(image, found, watch))  # it moved fast: the look was askew
 
     def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
         detections = self._detect(image)

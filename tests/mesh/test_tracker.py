@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -125,3 +126,19 @@ def test_tessellation_is_one_connected_mesh(models_dir: Path, tmp_path: Path) ->
     other.write_text("import os")
     with pytest.raises(SetupError, match="make models"):
         tessellation(other)
+
+
+def test_a_face_that_turned_fast_is_looked_at_again(
+    mesher: Callable, portrait: np.ndarray, error: Callable
+) -> None:
+    """12° between two frames: one look from where it was would be askew."""
+    middle = (portrait.shape[1] / 2, portrait.shape[0] / 2)
+    turned = cv2.warpAffine(
+        portrait,
+        cv2.getRotationMatrix2D(middle, 12, 1),
+        portrait.shape[1::-1],
+        borderValue=(127,) * 3,
+    )
+    track, settled = mesher(tracking=True, still=False), mesher()(turned)
+    assert track(portrait) is not None
+    assert error(track(turned), settled) < 0.02
