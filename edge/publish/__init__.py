@@ -1,4 +1,4 @@
-"""Where readings go: never a picture, never a mesh."""
+"""Where readings go: never a picture or a mesh, but for the page that somebody opens."""
 
 from __future__ import annotations
 

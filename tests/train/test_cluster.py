@@ -223,8 +223,10 @@ def test_a_worker_that_joins_later_is_asked_too(
 
 
 @needs_dask
-def test_workers_without_the_program_are_refused(cluster: SimpleNamespace) -> None:
-    address = cluster.start(1, PYTHONPATH="/nowhere")
+def test_workers_without_the_program_are_refused(cluster: SimpleNamespace, tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/__init__.py").touch()  # hides the one that is installed here
+    address = cluster.start(1, PYTHONPATH=str(tmp_path))
     with (
         pytest.raises(SetupError, match="cannot run this program") as told,
         spread.over(dask=address),
