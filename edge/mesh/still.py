@@ -47,11 +47,13 @@ class Still:
     def __init__(self, *, compiled: bool = True) -> None:
         """`compiled`: by `edge.native` where that was compiled."""
         self._library = native.load() if compiled else None
+        self._place = (0, 0, 0, 0, 0)  # side, left, top, rows, columns of the squares
         self.reset()
 
     def reset(self) -> None:
         """Forget it: the next picture is of another scene."""
         self._seen: NDArray[np.float32] | None = None
+        self._now: NDArray[np.float32] | None = None
         self._bounds: tuple[NDArray[np.float32], NDArray[np.intp]] | None = None
         self._mesh: Mesh | None = None
         self._looks = self._hold = 0
@@ -75,14 +77,16 @@ class Still:
     ) -> Mesh | None:
         """`image` was read: what is to be told, the mean of all looks at a face that keeps still.
 
-        `roi`: that of `mesh`. `tracked`: whether the look was at where the face was before; one
-        from a detection is not exact enough to be told again.
+        It was asked about just before, if at all. `roi`: that of `mesh`. `tracked`: whether the
+        look was at where the face was before; one from a detection is not exact enough to be told
+        again.
         """
         if not self._same or (mesh is None) != (self._mesh is None):
+            now = self._now
             self.reset()
             if mesh is not None and not tracked:
                 return mesh
-            self._keep(image, roi)
+            self._keep(image, roi, now)
         elif mesh is not None and self._mesh is not None:
             share = np.float32(1 / min(self._looks + 1, LOOKS))
             before = self._mesh.landmarks
@@ -92,45 +96,53 @@ class Still:
         self._hold = min(2**self._looks - 1, LONGEST)
         return mesh
 
-    def _keep(self, image: NDArray[np.uint8], roi: Roi | None) -> None:
-        """From now on, compare with `image`: the face in `roi`, or all of it."""
+    def _keep(
+        self, image: NDArray[np.uint8], roi: Roi | None, now: NDArray[np.float32] | None
+    ) -> None:
+        """From now on, compare with `image`: the face in `roi`, or all of it.
+
+        `now`: its means where they were taken before, or None.
+        """
         height, width = image.shape[:2]
         half = roi.size * AROUND_FACE / 2 if roi else max(width, height) / 2
         x, y = (roi.cx, roi.cy) if roi else (half, half)
-        self._side = max(1, round(2 * half / SQUARES))
-        self._left, self._top = max(0, int(x - half)), max(0, int(y - half))
-        self._columns = (min(width, int(x + half)) - self._left) // self._side
-        self._rows = (min(height, int(y + half)) - self._top) // self._side
+        side = max(1, round(2 * half / SQUARES))
+        left, top = max(0, int(x - half)), max(0, int(y - half))
+        columns = (min(width, int(x + half)) - left) // side
+        rows = (min(height, int(y + half)) - top) // side
+        before, self._place = self._place, (side, left, top, rows, columns)
         self._shape = image.shape
-        if self._side <= native.LONGEST_SQUARE and min(self._rows, self._columns) > 1:
-            self._seen = self._means(image)
+        if side <= native.LONGEST_SQUARE and min(rows, columns) > 1:
+            known = now is not None and before == self._place
+            self._seen = now if known else self._means(image)
 
     def _unmoved(self, image: NDArray[np.uint8]) -> bool:
-        seen = self._seen
+        seen, self._now = self._seen, None
         if seen is None or image.shape != self._shape:
             return False
-        change = np.abs(self._means(image) - seen)
+        self._now = self._means(image)
+        change = np.abs(self._now - seen)
         if float(change.max()) > _MOST:  # most of what moves does so by far
             return False
         if self._bounds is None:
-            self._bounds = _bounds(seen.reshape(self._rows, self._columns))
+            self._bounds = _bounds(seen.reshape(self._place[3:]))
         slack, flat = self._bounds
         middle = len(flat) // 2
         noise = float(np.partition(change[flat], middle)[middle]) / _MEDIAN + _FINEST
         return (
-            noise <= min(_DIM, _LOUD / self._side)
+            noise <= min(_DIM, _LOUD / self._place[0])
             and float((change - slack).max()) <= _NOISE * noise
         )
 
     def _means(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Mean of each square, all channels: (rows * columns,) float32 grey levels."""
-        rows, columns, side = self._rows, self._columns, self._side
+        side, left, top, rows, columns = self._place
         sums = np.empty((rows, columns), np.uint32)
         if self._library and image.strides[1:] == (3, 1):
-            first = image.ctypes.data + self._top * image.strides[0] + self._left * 3
+            first = image.ctypes.data + top * image.strides[0] + left * 3
             self._library.squares(first, image.strides[0], side, rows, columns, sums.ctypes.data)
         else:
-            part = image[self._top :, self._left :][: rows * side, : columns * side]
+            part = image[top:, left:][: rows * side, : columns * side]
             lines = np.ascontiguousarray(part).reshape(rows, side, -1)
             lines.sum(1, np.uint32).reshape(rows, columns, -1).sum(2, np.uint32, sums)
         return sums.ravel() * np.float32(1 / (side * side * 3))
