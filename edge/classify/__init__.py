@@ -42,11 +42,11 @@ def open_classifier(bundle: Bundle, name: str) -> Classifier:
             raise SetupError(
                 f"{bundle.folder / MANIFEST}: the weights of model {name!r} are not parts of one"
             )
-        temperature = float(entry["temperature"])
-        if not 0 < temperature < inf:
+        temperature = entry["temperature"]
+        if isinstance(temperature, bool) or not 0 < float(temperature) < inf:
             raise ValueError(f"temperature {temperature}")
         members = [(_single(bundle, member), weight) for member, weight in weights.items()]
-        return _mean(members, temperature)
+        return _mean(members, float(temperature))
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise SetupError(
             f"{bundle.folder / MANIFEST}: the entry of model {name!r} is not whole ({error}): run "
