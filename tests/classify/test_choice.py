@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from edge import Recognizer
@@ -126,6 +126,8 @@ def test_any_value_is_refused_in_one_line(
     models_dir: Path, where: tuple[str, str], value: object
 ) -> None:
     name, key = where
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    assume(not (key == "temperature" and number and 0 < value < float("inf")))  # one that fits
     refusal(models_dir, name, **{key: value})
 
 
