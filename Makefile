@@ -16,7 +16,7 @@ ARCH ?= aarch64
 .PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers benchmark-peers-arm64 robustness clean distclean
 
 help: ## this list
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 run: edge models ## read the camera, or the sample where there is none (ARGS=…)
 	@.venv/bin/python -m edge run $(ARGS)

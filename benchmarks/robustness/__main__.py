@@ -159,7 +159,11 @@ def _write(
     result = {
         "kind": "robustness",
         "about": machine,
-        "options": {key: str(value) for key, value in vars(options).items()},
+        "options": {
+            key: str(value)
+            for key, value in vars(options).items()
+            if key not in ("data", "bundle", "train", "out", "results")  # where things lie here
+        },
         "seconds": round(seconds),
         "sources": sources,
         "conditions": [
