@@ -76,7 +76,8 @@ class SupportVectorMachine:
                     f"{path}: shapes do not fit together or the feature; {name!r} has {shape}: "
                     "run `make convert`"
                 )
-            if not -_MOST <= arrays[name].min() <= arrays[name].max() <= _MOST:
+            least, most = float(arrays[name].min()), float(arrays[name].max())
+            if not -_MOST <= least <= most <= _MOST:  # not in float16, whose range is smaller
                 raise SetupError(f"{path}: array {name!r} is not finite: run `make convert`")
         # Late components are small differences of large sums: projected in float64.
         self._mean = arrays["mean"].astype(np.float64)
