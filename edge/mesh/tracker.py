@@ -51,7 +51,8 @@ class Mesher:
                 return self._mesh
         tracked = self._follow(image, watch)
         mesh = tracked or self._find(image, watch)
-        self._roi = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
+        if tracked is None:
+            self._roi = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
         if self._still:
             mesh = self._still.look(image, mesh, self._roi, tracked=tracked is not None)
         self._mesh = mesh
@@ -71,9 +72,13 @@ class Mesher:
         if mesh is None:
             return None
         found = Roi.of_landmarks(mesh.landmarks)
-        if not found.is_far_from(self._roi):
-            return mesh
-        return self._believe(self._look(image, found, watch))  # it moved fast: the look was askew
+        if found.is_far_from(self._roi):  # it moved fast: the look was askew
+            mesh = self._believe(self._look(image, found, watch))
+            if mesh is None:
+                return None
+            found = Roi.of_landmarks(mesh.landmarks)
+        self._roi = found
+        return mesh
 
     def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
         detections = self._detect(image)
