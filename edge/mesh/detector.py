@@ -7,6 +7,7 @@ Constants from MediaPipe 0.10.18, `modules/face_detection/face_detection_short_r
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import atan2
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ INPUT = 128
 """Side of the network's input, pixels."""
 OVERLAP = 0.3
 """Intersection over union above which two boxes are the same face."""
-_RIGHT_EYE, _LEFT_EYE = slice(4, 6), slice(6, 8)
+_RIGHT_EYE, _LEFT_EYE = slice(0, 2), slice(2, 4)
+"""Among the keypoints: the eye on the left of an upright picture, and the other."""
 
 
 def anchors() -> NDArray[np.float32]:
@@ -38,27 +40,29 @@ def anchors() -> NDArray[np.float32]:
     return np.concatenate(layers)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Detection:
-    """A face as the detector sees it, in pixels of the frame."""
+    """A face as the detector sees it: a box, in pixels of the frame, upright where it looked."""
 
-    box: tuple[float, float, float, float]
-    """x0, y0, x1, y1."""
-    eyes: tuple[float, float, float, float]
-    """x, y of the eye on the left of an upright picture, then of the other."""
+    cx: float
+    """Centre."""
+    cy: float
+    """Centre."""
+    width: float
+    height: float
+    angle: float
+    """Of the line through the eyes, radians, clockwise on the screen."""
     score: float
     """0 to 1."""
 
     @property
     def area(self) -> float:
         """Square pixels."""
-        x0, y0, x1, y1 = self.box
-        return (x1 - x0) * (y1 - y0)
+        return self.width * self.height
 
     def roi(self) -> Roi:
         """Where the mesh network should look: the box × 1.5, square, eyes level."""
-        x0, y0, x1, y1 = self.eyes
-        return Roi.of_box(*self.box, (x1 - x0, y1 - y0), ROI_SCALE)
+        return Roi(self.cx, self.cy, max(self.width, self.height) * ROI_SCALE, self.angle)
 
 
 def weighted_non_maximum_suppression(
@@ -96,12 +100,13 @@ class Detector:
         self._crop = Cropper(INPUT, low=-1.0, high=1.0, outside="black")
         self._anchors = anchors()
 
-    def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """The faces in `image` (H, W, 3) RGB, the surest first."""
-        roi = Roi.of_picture(*image.shape[:2])
-        self._crop(image, roi, self._network.input()[0])
-        regressors, logits = self._network.run()
-        logits = logits.ravel()
+    def __call__(self, image: NDArray[np.uint8], place: Roi | None = None) -> list[Detection]:
+        """The faces in `image` (H, W, 3) RGB, the surest first.
+
+        `place`: the square in which to look, and how it is turned; all of the image by default.
+        """
+        roi = place or Roi.of_picture(*image.shape[:2])
+        regressors, logits = self._seen(image, roi)
         found = np.flatnonzero(logits >= self._min_logit)
         if not len(found):
             return []
@@ -114,17 +119,36 @@ class Detector:
         raw[:, 2:4] = raw[:, :2] + half
         raw[:, :2] -= half
         scores = np.reciprocal(1 + np.exp(-logits[found]), dtype=np.float32)
-        ox, oy, _, _ = roi.axes()
-        detections = []
-        for value, score in weighted_non_maximum_suppression(raw, scores):
-            pixels = (value.reshape(-1, 2) * roi.size + (ox, oy)).ravel()
-            box = tuple(pixels[:4].tolist())
-            eyes = (*pixels[_RIGHT_EYE].tolist(), *pixels[_LEFT_EYE].tolist())
-            detections.append(Detection(box, eyes, score))
-        return detections
+        return [
+            _detection(value.tolist(), score, roi)
+            for value, score in weighted_non_maximum_suppression(raw, scores)
+        ]
 
     def likeliest(self, image: NDArray[np.uint8], roi: Roi) -> float:
         """Log-odds of the surest of all boxes when only `roi` of `image` is seen, however low."""
-        self._crop(image, roi, self._network.input()[0])
-        _, logits = self._network.run()
+        _, logits = self._seen(image, roi)
         return float(logits.max())
+
+    def _seen(
+        self, image: NDArray[np.uint8], roi: Roi
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        self._crop(image, roi, self._network.input()[0])
+        regressors, logits = self._network.run()
+        return regressors, logits.ravel()
+
+
+def _detection(value: list[float], score: float, roi: Roi) -> Detection:
+    """`value`: box and keypoints in units of `roi`, which was looked at."""
+    x0, y0, x1, y1, *keypoints = value
+    ox, oy, ux, uy = roi.axes()
+    x, y = (x0 + x1) / 2 * roi.size, (y0 + y1) / 2 * roi.size
+    right, left = keypoints[_RIGHT_EYE], keypoints[_LEFT_EYE]
+    angle = roi.angle + atan2(left[1] - right[1], left[0] - right[0])
+    return Detection(
+        ox + x * ux - y * uy,
+        oy + x * uy + y * ux,
+        (x1 - x0) * roi.size,
+        (y1 - y0) * roi.size,
+        angle,
+        score,
+    )

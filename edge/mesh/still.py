@@ -73,18 +73,18 @@ class Still:
         return True
 
     def look(
-        self, image: NDArray[np.uint8], mesh: Mesh | None, roi: Roi | None, *, tracked: bool
+        self, image: NDArray[np.uint8], mesh: Mesh | None, roi: Roi | None, *, sure: bool
     ) -> Mesh | None:
         """`image` was read: what is to be told, the mean of all looks at a face that keeps still.
 
-        It was asked about just before, if at all. `roi`: that of `mesh`. `tracked`: whether the
-        look was at where the face was before; one from a detection is not exact enough to be told
-        again.
+        It was asked about just before, if at all. `roi`: that of `mesh`. `sure`: whether the look
+        is good enough to be told again: a look from a detection is not exact, and who looked at a
+        part of a picture has not seen that it is empty.
         """
         if not self._same or (mesh is None) != (self._mesh is None):
             now = self._now
             self.reset()
-            if mesh is not None and not tracked:
+            if not sure:
                 return mesh
             self._keep(image, roi, now)
         elif mesh is not None and self._mesh is not None:

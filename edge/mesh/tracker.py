@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.mesh.detector import Detector
+from edge.mesh.detector import Detection, Detector
 from edge.mesh.geometry import Roi
 from edge.mesh.landmarker import Landmarker
+from edge.mesh.places import around, elsewhere, turned
 from edge.mesh.still import Still
 from edge.settings import MeshSettings
 from edge.stopwatch import Stopwatch
@@ -17,6 +19,12 @@ from edge.types import Mesh
 
 DETECTOR_FILE = "face_detection_short_range.tflite"
 LANDMARK_FILE = "face_landmark.tflite"
+SURE = 0.9999
+"""Presence below which a face that was found may be another way up than it was taken for: 97 % of
+photographs upside down that were taken for upright ones have less, 3 % of upright ones."""
+ELSEWHERE = 0.99
+"""Presence below which a face that was found in a part of the frame, or in a turned one, is none:
+more looks see more that is not there. True ones of 30 pixels or more all had more."""
 
 
 class Mesher:
@@ -24,7 +32,9 @@ class Mesher:
 
     `tracking` looks first where the last frame's face was, and asks the detector only when the
     face is not there any more. Without it every frame stands alone, and is looked at as often as a
-    face crop (`CropMesher`), which the classifiers learnt from. With `mesh.still`, a frame in
+    face crop (`CropMesher`), which the classifiers learnt from. Where the detector finds no face in
+    the whole frame it looks `elsewhere`, too: at once in a frame that stands alone, else, since the
+    next frame comes soon, in every second frame at one place. With `mesh.still`, a frame in
     which nothing moved since the last one that was read gives the same Mesh (the same object), or
     None, again.
     """
@@ -40,6 +50,8 @@ class Mesher:
         self._still = Still() if settings.still and tracking else None
         self._mesh: Mesh | None = None
         self._roi: Roi | None = None
+        self._lost: Roi | None = None  # where the last face was
+        self._faceless = 0  # frames in a row
 
     def __call__(self, image: NDArray[np.uint8], *, watch: Stopwatch | None = None) -> Mesh | None:
         """The mesh of the face in `image` (H, W, 3) RGB, or None. `watch` is told the stages."""
@@ -52,16 +64,19 @@ class Mesher:
         tracked = self._follow(image, watch)
         mesh = tracked or self._find(image, watch)
         if tracked is None:
+            self._lost = self._roi or self._lost
             self._roi = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
         if self._still:
-            mesh = self._still.look(image, mesh, self._roi, tracked=tracked is not None)
+            sure = tracked is not None or self._faceless % 2 == 1  # the whole frame was searched
+            mesh = self._still.look(image, mesh, self._roi, sure=sure)
         self._mesh = mesh
         watch.lap("mesh" if mesh else "detect")
         return mesh
 
     def reset(self) -> None:
         """Forget the face that was tracked: the next frame belongs to another scene."""
-        self._roi = None
+        self._roi = self._lost = None
+        self._faceless = 0
         if self._still:
             self._still.reset()
 
@@ -81,16 +96,48 @@ class Mesher:
         return mesh
 
     def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
-        detections = self._detect(image)
-        watch.lap("detect")
-        if not detections:
+        height, width = image.shape[:2]
+        whole, others = Roi.of_picture(height, width), elsewhere(height, width)
+        for place in self._places(whole, others):
+            mesh = self._find_in(place, image, watch)
+            if mesh and (place == whole or mesh.presence >= ELSEWHERE):
+                self._faceless = 0
+                return mesh
+        self._faceless += 1
+        return None
+
+    def _places(self, whole: Roi, others: Sequence[Roi]) -> Sequence[Roi]:
+        """Where to look for a face in this frame."""
+        if not self._tracking:
+            return (whole, *others)
+        turn, other = divmod(self._faceless, 2)
+        if not other:
+            return (whole,)
+        if self._lost:  # it may have blinked, as it were
+            others = (around(self._lost), *others)
+        return (others[turn % len(others)],)
+
+    def _find_in(self, place: Roi, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
+        found = self._ask(image, place, watch)
+        if found is None:
             return None
-        if self._settings.select == "largest":
-            detections = [max(detections, key=lambda detection: detection.area)]
-        mesh = self._believe(self._look(image, detections[0].roi(), watch))
+        mesh = self._believe(self._look(image, found.roi(), watch))
+        if mesh and mesh.presence < SURE:  # perhaps it is upside down
+            for other in turned(around(found.roi())):
+                found = self._ask(image, other, watch)
+                look = self._look(image, found.roi(), watch) if found else mesh
+                mesh = max(mesh, look, key=lambda mesh: mesh.presence)
         if mesh is None or self._tracking:  # the next frames look again
             return mesh
         return self._believe(_settled(self._look, image, mesh, self._settings.crop_looks, watch))
+
+    def _ask(self, image: NDArray[np.uint8], place: Roi, watch: Stopwatch) -> Detection | None:
+        """The face in `place` that the settings ask for."""
+        detections = self._detect(image, place)
+        watch.lap("detect")
+        if self._settings.select == "surest":
+            return detections[0] if detections else None
+        return max(detections, key=lambda detection: detection.area, default=None)
 
     def _believe(self, mesh: Mesh) -> Mesh | None:
         return mesh if mesh.presence >= self._settings.min_presence else None

@@ -163,7 +163,8 @@ def test_drift_adds_up_to_no_error(mesher: Callable, clip: list[np.ndarray], ste
 def test_a_face_that_comes_or_goes_is_told_at_once(
     mesher: Callable, clip: list[np.ndarray], phase: int
 ) -> None:
-    """However long the scene before was held."""
+    """However long the scene before was held. One that comes may take a second frame: every second
+    one without a face is searched elsewhere than in its middle."""
     take, track = Sensor(1, 2), mesher(tracking=True)
     face = clip[0].astype(np.float32)
     wall = np.full_like(face, 130)
@@ -172,6 +173,8 @@ def test_a_face_that_comes_or_goes_is_told_at_once(
         track.reset()
         for _ in range(phase):
             assert track(take(nobody)) is None
+        first = track(take(face))
+        assert first is not None or phase
         for _ in range(phase + 1):
             assert track(take(face)) is not None
         assert track(take(nobody)) is None
@@ -181,7 +184,7 @@ def test_a_fine_pattern_that_moves_is_no_noise() -> None:
     chance = np.random.default_rng(0)
     leaves = cv2.GaussianBlur(chance.integers(0, 256, (480, 640, 3), np.uint8), (0, 0), 3)
     still = Still()
-    still.look(leaves, None, None, tracked=False)
+    still.look(leaves, None, None, sure=True)
     assert still(leaves)
     assert not still(np.roll(leaves, 5, 1))
 
@@ -255,7 +258,7 @@ def test_compiled_and_numpy_see_the_same(
     seen = []
     for compiled in (True, False):
         still = Still(compiled=compiled)
-        still.look(image, None, Roi(cx, cy, size) if face else None, tracked=face)
+        still.look(image, None, Roi(cx, cy, size) if face else None, sure=True)
         seen.append(still._seen)
         assert still(image) == still.ready
         assert not still(image[:-1])
@@ -269,7 +272,7 @@ def test_compiled_and_numpy_see_the_same(
 def test_means_are_means() -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     still = Still(compiled=False)
-    still.look(image, None, None, tracked=False)  # 96 pixels: squares of 3
+    still.look(image, None, None, sure=True)  # 96 pixels: squares of 3
     expected = image[:63].reshape(21, 3, 32, 9).mean((1, 3))
     np.testing.assert_allclose(still._seen, expected.ravel(), rtol=1e-6)
 
@@ -277,5 +280,5 @@ def test_means_are_means() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 2, 3), (3, 700, 3), (9000, 9, 3)])
 def test_pictures_of_any_shape(shape: tuple[int, ...]) -> None:
     still, image = Still(), np.full(shape, 128, np.uint8)
-    still.look(image, None, None, tracked=False)
+    still.look(image, None, None, sure=True)
     assert still(image) == still.ready

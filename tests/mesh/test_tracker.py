@@ -26,7 +26,9 @@ def test_tracking_asks_the_detector_once(mesher: Callable, models_dir: Path, mon
     calls = []
     original = tracker.Detector.__call__
     monkeypatch.setattr(
-        tracker.Detector, "__call__", lambda self, i: (calls.append(1), original(self, i))[1]
+        tracker.Detector,
+        "__call__",
+        lambda self, image, place=None: (calls.append(place), original(self, image, place))[1],
     )
     track = mesher(tracking=True)
     meshes = [track(image) for image in frames(models_dir)[:30]]
