@@ -20,7 +20,6 @@ from edge.pipeline import Recognizer, follow, read
 from edge.publish import Publisher
 from edge.publish.jsonlines import JsonLines
 from edge.settings.load import Loaded, as_toml, load
-from edge.smooth import Smoother
 
 if TYPE_CHECKING:
     from edge.annotate import Annotator
@@ -110,7 +109,7 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
 
     settings = loaded.settings
     recognise = Recognizer.of(settings)
-    smooth = Smoother(settings.smooth, recognise.least_confidence(settings.smooth.max_risk))
+    smooth = recognise.smoother(settings.smooth)
     recognise.know(settings.classify)
     publishers: list[Publisher | Calibrator] = [JsonLines(sys.stdout)]
     page = settings.page.port > 0

@@ -121,10 +121,11 @@ def models(case: Case) -> Verdict:
             f"set classify.model to one of {', '.join(bundle.models)}",
         )
     for table, risk in (("classify", case.settings.classify), ("smooth", case.settings.smooth)):
+        key = f"{table}.max_risk"
         try:
-            least_confidence(bundle, case.settings.classify.model, risk.max_risk)
+            least_confidence(bundle, case.settings.classify.model, risk.max_risk, key)
         except SetupError as error:
-            return bad(str(error), f"set {table}.max_risk to one that it can keep")
+            return bad(str(error), f"set {key} to one that it can keep")
     return ok(f"{', '.join(bundle.models)}: {len(files)} files of {folder} match the manifest")
 
 
