@@ -68,6 +68,14 @@ class Baseline:
         return cls(found["landmarks"].astype(np.float32), neutral, strength)
 
 
+def absent(path: Path) -> str:
+    """What is told where there is no such file yet."""
+    return (
+        f"classify.baseline: {path} is not there, and without it all faces are read alike: "
+        f"run `python -m edge calibrate --out {path}`"
+    )
+
+
 def mean_neutral(bundle: Bundle) -> NDArray[np.float32]:
     """Mean aligned mesh (468, 3) of the neutral faces that the bundle's models have learnt from.
 

@@ -56,7 +56,7 @@ class Service:
         self._stopping = self._reloading = False
         self._settings = settings
         self._recognise = Recognizer.of(settings)
-        self._recognise.know(settings.classify)
+        self._recognise.know(settings.classify, tell)
         self._calibrate = Calibrator(settings.classify, self._recognise)
         self._smooth = self._recognise.smoother(settings.smooth)
         self._publishers = {name: self._publisher(name, settings) for name in _PUBLISHERS}
@@ -136,7 +136,7 @@ class Service:
         recognise, calibrate = self._recognise, self._calibrate
         if changed("classify", "mesh"):
             recognise = Recognizer.of(new)
-            recognise.know(new.classify)
+            recognise.know(new.classify, self._tell)
             calibrate = Calibrator(new.classify, recognise)
         again = changed("classify", "smooth")
         smooth = recognise.smoother(new.smooth) if again else self._smooth

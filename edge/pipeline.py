@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.baseline import Baseline
+from edge.baseline import Baseline, absent
 from edge.bundle import Bundle
 from edge.classify import open_classifier
 from edge.mesh import open_mesher
@@ -69,12 +69,17 @@ class Recognizer:
         one._least = one.least_confidence(chosen.max_risk, "classify.max_risk")
         return one
 
-    def know(self, settings: ClassifySettings) -> None:
-        """Take the baseline that the settings name. Raises SetupError where it is of no use."""
+    def know(self, settings: ClassifySettings, tell: Callable[[str], None] | None = None) -> None:
+        """Take the baseline that the settings name. Raises SetupError where it is of no use.
+
+        `tell`: given one line where there is no such file yet.
+        """
         self.baseline = None
         if settings.baseline:
             path, strength = Path(settings.baseline), settings.baseline_strength
             self.baseline = Baseline.open(path, self.bundle, strength)
+            if self.baseline is None and tell:
+                tell(absent(path))
 
     def __call__(self, image: NDArray[np.uint8]) -> Reading:
         """Read the expression of the face in `image` (H, W, 3) uint8 RGB.

@@ -14,7 +14,6 @@ from edge import Recognizer, calibrate
 from edge.baseline import Baseline, mean_neutral, save
 from edge.bundle import Bundle
 from edge.calibrate import Calibrator
-from edge.errors import OutputError, SetupError
 from edge.features import aligned
 from edge.settings import ClassifySettings
 from edge.types import UNKNOWN, Frame, Gap, Mesh, Reading
@@ -190,18 +189,6 @@ def test_own_resting_face_is_read_as_the_mean_neutral_one(
     assert np.abs(half - (own + neutral) / 2).max() < 1e-6
 
 
-def test_mean_neutral_face_is_read_as_neutral(models_dir: Path) -> None:
-    """By every model; what training calls neutral is meant."""
-    from edge.classify import open_classifier
-    from edge.types import CLASSES
-
-    bundle = Bundle.open(models_dir)
-    for name in bundle.models:
-        classifier = open_classifier(bundle, name)
-        p = classifier.predict(classifier.features(mean_neutral(bundle)))
-        assert CLASSES[int(p.argmax())] == "neutral"
-
-
 def test_the_recognizer_takes_it(
     recognise: Recognizer, resting: Mesh, portrait: np.ndarray, tmp_path: Path, models_dir: Path
 ) -> None:
@@ -220,49 +207,6 @@ def test_the_recognizer_takes_it(
     assert np.array_equal(after.mesh.landmarks, before.mesh.landmarks)  # type: ignore[union-attr]
     recognise.know(ClassifySettings())
     assert recognise(portrait).label == "happy"
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"landmarks": np.zeros((467, 3), np.float32)}, "landmarks"),
-        ({"landmarks": np.full((468, 3), np.nan, np.float32)}, "landmarks"),
-        ({"landmarks": np.full((468, 3), "x")}, "landmarks"),
-        ({"network": np.array("0" * 64)}, "another mesh network"),
-        ({"landmarks": None}, "'landmarks' is missing"),
-    ],
-)
-def test_files_that_are_no_baseline(
-    tmp_path: Path, models_dir: Path, changed: dict[str, Any], said: str
-) -> None:
-    path, bundle = tmp_path / "face.npz", Bundle.open(models_dir)
-    save(path, np.zeros((468, 3), np.float32), 75, bundle)
-    with np.load(path) as file:
-        arrays = {**dict(file), **changed}
-    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
-    with pytest.raises(SetupError, match=said) as error:
-        Baseline.open(path, bundle, 0.4)
-    assert str(path) in str(error.value)
-    path.write_bytes(b"no zip")
-    with pytest.raises(SetupError, match="cannot be read"):
-        Baseline.open(path, bundle, 0.4)
-
-
-def test_a_bundle_without_a_neutral_face(
-    edit_manifest: Callable[..., Path], tmp_path: Path
-) -> None:
-    for entry in (None, {}, {"file": "neutral.npz"}):
-        bundle = Bundle.open(edit_manifest(neutral=entry))
-        with pytest.raises(SetupError, match=r"names no neutral face.*convert\.neutral"):
-            Baseline.open(tmp_path / "face.npz", bundle, 0.4)
-
-
-def test_save_leaves_what_was_there(tmp_path: Path, models_dir: Path) -> None:
-    path = tmp_path / "face.npz"
-    path.mkdir()
-    with pytest.raises(OutputError, match=r"face\.npz: cannot be written"):
-        save(path, np.zeros((468, 3), np.float32), 75, Bundle.open(models_dir))
-    assert path.is_dir()
 
 
 # The command.
