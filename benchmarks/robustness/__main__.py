@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _measure(options: argparse.Namespace) -> None:
     started = time.monotonic()
-    bundle = Bundle.open(options.bundle)
+    bundle = Bundle.open(options.models)
     with spread.over(options.jobs):
         data, said_of_data = prepare(options.data, options.train, views=())
     options.out.mkdir(parents=True, exist_ok=True)
@@ -155,14 +155,14 @@ def _write(
             faces.append(f"{cell.sample.source}'s faces are {across:.0f} pixels wide in the median")
     told = report.summary(found, sources, f"{'; '.join(faces)}.")
     print("\n".join(told))
-    machine = about() | {"models": _models(options.bundle)}
+    machine = about() | {"models": _models(options.models)}
     result = {
         "kind": "robustness",
         "about": machine,
         "options": {
             key: str(value)
             for key, value in vars(options).items()
-            if key not in ("data", "bundle", "train", "out", "results")  # where things lie here
+            if key not in ("data", "models", "train", "out", "results")  # where things lie here
         },
         "seconds": round(seconds),
         "sources": sources,
@@ -203,7 +203,7 @@ def _models(folder: Path | None) -> str:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
     parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
-    parser.add_argument("--bundle", type=Path, default=DEFAULT_DIR, help="default: models/")
+    parser.add_argument("--models", type=Path, default=DEFAULT_DIR, help="the bundle's folder")
     parser.add_argument("--pictures", type=int, default=400, help="of a source, a severity")
     parser.add_argument(
         "--most", type=int, default=1200, help="where our goal is judged, and clean (default 1200)"
