@@ -28,6 +28,7 @@ from benchmarks.evaluate.readings import Readings
 from benchmarks.report import table
 from edge.bundle import DEFAULT_DIR, MANIFEST, Bundle
 from edge.errors import SetupError
+from train.command import finish
 
 RESULT = "evaluation.json"
 SHOWN = {
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("b", help="another")
     parser.add_argument("data", nargs="*", type=Path, help="to read with bundles and models")
     parser.add_argument("--model", nargs="+", default=[], help="only these, of both sides")
-    return command.run(parser, arguments, compare)
+    return finish(parser, arguments, compare)
 
 
 def compare(options: argparse.Namespace) -> None:
