@@ -383,8 +383,9 @@ def test_two_models_of_a_result(evaluated: Path, tmp_path: Path, capsys: Capture
     assert image is not None and image.std() > 5
 
 
-def test_a_result_and_itself_are_the_same(evaluated: Path, tmp_path: Path) -> None:
-    line = [str(evaluated), str(evaluated), "--out", str(tmp_path / "out"), "--samples", "20"]
+def test_a_result_and_its_copy_are_the_same(evaluated: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(evaluated, tmp_path / "copy")
+    line = [str(evaluated), str(copy), "--out", str(tmp_path / "out"), "--samples", "20"]
     assert compare.main(line) == 0
     _, found = result(tmp_path / "out", "comparison")
     assert [pair["a"] for pair in found["pairs"]] == ["A's svm", "A's gnn"]
@@ -393,6 +394,35 @@ def test_a_result_and_itself_are_the_same(evaluated: Path, tmp_path: Path) -> No
         assert part["mcnemar"] == {"one": 0, "other": 0, "p": 1.0}
         assert {one["value"] for one in part["figures"].values()} <= {0.0, None}
     assert all("no sure difference" in line for line in found["verdicts"])
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("{0}", "{0}"),
+        ("{0}", "{0}:gnn"),
+        ("{0}/evaluation.json", "{0}/../{0.name}"),
+        ("{0}:svm", "{0}/readings-svm.npz"),
+        ("svm", "svm"),
+        ("svm", "{1}:svm"),
+    ],
+)
+def test_nothing_is_compared_with_itself(
+    evaluated: Path,
+    models_dir: Path,
+    tmp_path: Path,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    a: str,
+    b: str,
+) -> None:
+    """And no picture is read before that is told."""
+    monkeypatch.setattr(survey, "survey", lambda *_: pytest.fail("pictures are read"))
+    capsys.readouterr()
+    a, b = (side.format(evaluated, models_dir) for side in (a, b))
+    assert compare.main([a, b, str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    told = f"evaluate.compare: A={a} and B={b} are the same: name two that may differ\n"
+    assert capsys.readouterr().err == told
 
 
 def spoilt(evaluated: Path, folder: Path, model: str, share: float) -> Path:
