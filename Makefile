@@ -138,12 +138,12 @@ two-given:
 edge/native/kernels-%.so: edge/native/kernels.c edge/native/build.sh
 	@edge/native/build.sh $*
 
-build/arm64/%/.ready: tests/arm64/root.sh pyproject.toml constraints.txt
+build/arm64/%/.ready: tests/arm64/root.sh tests/arm64/debian.sh pyproject.toml constraints.txt
 	@echo 'unpacking arm64 Python $* and its wheels into build/arm64/$* (half a minute) …' >&2
 	@tests/arm64/root.sh $*
 	@touch $@
 
-build/arm64/qemu/.ready: benchmarks/arm64/qemu.sh benchmarks/arm64/count.c
+build/arm64/qemu/.ready: benchmarks/arm64/qemu.sh tests/arm64/debian.sh benchmarks/arm64/count.c
 	@echo 'building qemu with the counting plugin into build/arm64/qemu (six minutes) …' >&2
 	@benchmarks/arm64/qemu.sh
 	@touch $@
