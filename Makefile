@@ -13,7 +13,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 ARCH ?= aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: data-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers benchmark-peers-arm64 robustness clean distclean
+.PHONY: data-given two-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers benchmark-peers-arm64 robustness clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -56,8 +56,8 @@ limits: data-given .venv-train/.ready models ## what keeps the models from readi
 evaluate: data-given .venv-train/.ready models $(KERNELS) ## how well the bundle reads DATA="folder-or-zip …" (MODEL=svm|gnn|both); page in build/evaluate
 	@.venv-train/bin/python -m benchmarks.evaluate $(DATA) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
-compare: .venv-train/.ready models $(KERNELS) ## which of two reads better: A=… B=… (bundles, models, results of evaluate) and DATA="…"
-	@test -n "$(A)" -a -n "$(B)" || { echo 'say what to compare: make compare A=svm B=both DATA="…", or A=build/evaluate/… B=build/evaluate/…' >&2; exit 2; }
+compare: EXAMPLE = A=svm B=both DATA="…", or A=build/evaluate/… B=build/evaluate/…
+compare: two-given .venv-train/.ready models $(KERNELS) ## which of two reads better: A=… B=… (bundles, models, results of evaluate) and DATA="…"
 	@.venv-train/bin/python -m benchmarks.evaluate.compare $(A) $(B) $(DATA) $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 robustness: data-given .venv-train/.ready models $(KERNELS) ## what light, noise, movement and covered faces cost: benchmarks/results (ARGS="--peers --quick …")
@@ -66,8 +66,8 @@ robustness: data-given .venv-train/.ready models $(KERNELS) ## what light, noise
 benchmark: edge models ## how fast and small it is here: benchmarks/results (ARGS="--minutes 30 …"; 3 minutes)
 	@.venv/bin/python -m benchmarks $(ARGS)
 
-benchmark-compare: edge ## whether two results differ beyond their noise: A=….json B=….json
-	@test -n "$(A)" -a -n "$(B)" || { echo 'say what to compare: make benchmark-compare A=before.json B=after.json' >&2; exit 2; }
+benchmark-compare: EXAMPLE = A=before.json B=after.json
+benchmark-compare: two-given edge ## whether two results differ beyond their noise: A=….json B=….json
 	@.venv/bin/python -m benchmarks.compare $(A) $(B) $(ARGS)
 
 benchmark-targets: edge models ## the same confined like TARGETS="zero2w pi4 pi5", against their budgets
@@ -109,6 +109,9 @@ deploy: ## install on another machine over ssh: PI=user@host (ARCH=aarch64)
 data-given:
 	@test -n "$(DATA)" || { echo 'say on what pictures: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }
 
+two-given:
+	@test -n "$(A)" -a -n "$(B)" || { echo 'say what to compare: make $(MAKECMDGOALS) $(EXAMPLE)' >&2; exit 2; }
+
 .venv/.ready: pyproject.toml constraints.txt $(if $(OPENCV),.venv/.opencv)
 	@echo 'installing the device environment into .venv (a minute or two) …' >&2
 	@$(PYTHON) -m venv $(SYSTEM) .venv
@@ -135,12 +138,12 @@ data-given:
 edge/native/kernels-%.so: edge/native/kernels.c edge/native/build.sh
 	@edge/native/build.sh $*
 
-build/arm64/%/.ready: tests/arm64/root.sh pyproject.toml constraints.txt
+build/arm64/%/.ready: tests/arm64/root.sh tests/arm64/debian.sh pyproject.toml constraints.txt
 	@echo 'unpacking arm64 Python $* and its wheels into build/arm64/$* (half a minute) …' >&2
 	@tests/arm64/root.sh $*
 	@touch $@
 
-build/arm64/qemu/.ready: benchmarks/arm64/qemu.sh benchmarks/arm64/count.c
+build/arm64/qemu/.ready: benchmarks/arm64/qemu.sh tests/arm64/debian.sh benchmarks/arm64/count.c
 	@echo 'building qemu with the counting plugin into build/arm64/qemu (six minutes) …' >&2
 	@benchmarks/arm64/qemu.sh
 	@touch $@

@@ -131,13 +131,16 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print it; 1 where something got worse."""
+    """Print it; 1 where something got worse, 2 where there is nothing to compare."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("a", type=Path, help="the JSON of a result: before")
     parser.add_argument("b", type=Path, help="of another: after")
     parser.add_argument("--all", action="store_true", help="stages that do not differ, too")
     parser.add_argument("--least", type=float, default=LEAST, help="share (default: %(default)s)")
     options = parser.parse_args(arguments)
+    if options.a.resolve() == options.b.resolve():
+        print(f"benchmark-compare: A and B are the same: {options.a}", file=sys.stderr)
+        return 2
     try:
         a, b = load(options.a), load(options.b)
     except ValueError as error:

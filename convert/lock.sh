@@ -24,6 +24,7 @@ done > "$temporary/without.txt"
 .venv-test/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --all-extras \
 	--no-annotate --no-header --constraint "$temporary/fixed.txt" \
 	--override "$temporary/without.txt" pyproject.toml --output-file "$temporary/lock.txt"
+# shellcheck disable=SC2016  # they are no commands here
 {
 	echo '# What `make` installs: the exact versions that were tested, for Python 3.11 to 3.13 on'
 	echo '# x86-64 and Arm. Made by `make lock`; convert/lock.sh says what is held back and why.'

@@ -15,6 +15,9 @@ network   ()         sha256 of the mesh network: another one sees faces a little
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EISDIR
 from io import BytesIO
 from pathlib import Path
 
@@ -68,6 +71,14 @@ class Baseline:
         return cls(found["landmarks"].astype(np.float32), neutral, strength)
 
 
+def absent(path: Path) -> str:
+    """What is told where there is no such file yet."""
+    return (
+        f"classify.baseline: {path} is not there, and without it all faces are read alike: "
+        f"run `python -m edge calibrate --out {path}`"
+    )
+
+
 def mean_neutral(bundle: Bundle) -> NDArray[np.float32]:
     """Mean aligned mesh (468, 3) of the neutral faces that the bundle's models have learnt from.
 
@@ -87,6 +98,14 @@ def mean_neutral(bundle: Bundle) -> NDArray[np.float32]:
     return mesh.astype(np.float32)
 
 
+def try_out(path: Path) -> None:
+    """Make the folder that `save` needs. Raises OutputError where nothing could be kept there."""
+    with _telling(path):
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "is a folder; name a file in it")
+        _write(path, b"").unlink()
+
+
 def save(path: Path, resting: NDArray[np.float32], frames: int, bundle: Bundle) -> None:
     """Replace the file or leave it as it was. Raises OutputError when it cannot be."""
     content = BytesIO()
@@ -96,11 +115,22 @@ def save(path: Path, resting: NDArray[np.float32], frames: int, bundle: Bundle) 
         frames=np.array(frames),
         network=np.array(bundle.manifest["networks"].get(LANDMARK_FILE, "")),
     )
+    with _telling(path):
+        _write(path, content.getvalue()).replace(path)
+
+
+def _write(path: Path, content: bytes) -> Path:
+    """A new file beside `path`, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
+    new.write_bytes(content)
+    return new
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(content.getvalue())
-        new.replace(path)
+        yield
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
 

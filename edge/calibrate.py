@@ -6,8 +6,8 @@ Numbers are kept, never a picture. For the command line, and for the button on t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge import baseline
 from edge.aim import aim
 from edge.cameras.live import Live
-from edge.errors import EdgeError, SettingsError, SourceError
+from edge.errors import EdgeError, OutputError, SettingsError
 from edge.features import aligned
 from edge.pipeline import Recognizer, follow
 from edge.settings import ClassifySettings, Settings
@@ -68,6 +68,7 @@ class Calibrator:
         known = "your resting face is known" if recognise.baseline else "not calibrated yet"
         self.progress = Progress("idle", known) if settings.baseline else off
         self._since_s: float | None = None
+        self._passed_s = 0.0
         self._meshes: list[NDArray[np.float32]] = []
         self._advice: list[str] = []
         self._frames = 0
@@ -75,6 +76,11 @@ class Calibrator:
     def start(self) -> bool:
         """Begin with the next frame, unless it goes on already or cannot. From any thread."""
         if self.progress.phase == "off" or not self.progress.over:
+            return False
+        try:  # not after all is done that it cannot be kept
+            baseline.try_out(Path(self._settings.baseline))
+        except OutputError as error:
+            self.progress = Progress("failed", str(error))
             return False
         self._since_s = None
         self.progress = Progress("waiting", "come into view", ceil(WAIT_S))
@@ -86,11 +92,37 @@ class Calibrator:
             return
         if self._since_s is None:
             self._since_s = frame.clock_s
-        passed_s = frame.clock_s - self._since_s
-        try:
+        self._passed_s = frame.clock_s - self._since_s
+        with self._failing():
             if isinstance(frame, Gap):
                 raise EdgeError(f"camera lost: {frame.reason}")
-            self._step(frame, reading, passed_s)
+            self._step(frame, reading, self._passed_s)
+
+    def end(self) -> None:
+        """No frame will come: keep the mean if it has been SEEN for long enough, or say what lacks.
+
+        For clips, which may be a little short, as a face may be away for a little.
+        """
+        if self.progress.over:
+            return
+        with self._failing():
+            phase, passed_s = self.progress.phase, self._passed_s
+            if phase == "waiting":
+                raise EdgeError(
+                    "the clip ended, and no face was seen: take one that looks at the camera"
+                )
+            if phase == "ready" or passed_s < SEEN * TAKE_S:
+                seen_s = passed_s + (READY_S if phase == "taking" else 0.0)
+                raise EdgeError(
+                    f"the clip ended {seen_s:.1f} s after the first face, and "
+                    f"{READY_S + SEEN * TAKE_S:.0f} s are needed: take a longer one"
+                )
+            self._finish()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
         except EdgeError as error:
             self.progress = Progress("failed", str(error))
 
@@ -117,7 +149,7 @@ class Calibrator:
                 self._finish()
 
     def _enter(self, phase: str, text: str, seconds: float, frame: Frame) -> None:
-        self._since_s = frame.clock_s
+        self._since_s, self._passed_s = frame.clock_s, 0.0
         self.progress = Progress(phase, text, ceil(seconds))
 
     def _wait(self, left_s: float) -> None:
@@ -173,15 +205,18 @@ def watch(settings: Settings, tell: Callable[[object], None]) -> int:
     recognise = Recognizer.of(settings)
     baseline.mean_neutral(recognise.bundle)  # now it is told where that lacks
     calibrate = Calibrator(settings.classify, recognise)
-    calibrate.start()
+    if not calibrate.start():
+        raise EdgeError(calibrate.progress.text)
     told = None
     with closing(Live(settings.camera, patient=False)) as camera:
         for frame, reading in follow(camera, recognise, Smoother(settings.smooth)):
             calibrate(frame, reading)
             now = calibrate.progress
-            if now != told:
-                tell(f"{now.text} … {now.left_s}" if now.left_s else now.text)
             if now.over:
-                return int(now.phase == "failed")
+                break
+            if now != told:
+                tell(f"{now.text} … {now.left_s}")
             told = now
-    raise SourceError(f"{settings.camera.source}: ended before it was done")
+    calibrate.end()
+    tell(calibrate.progress.text)
+    return int(calibrate.progress.phase == "failed")

@@ -20,7 +20,6 @@ from edge.pipeline import Recognizer, follow, read
 from edge.publish import Publisher
 from edge.publish.jsonlines import JsonLines
 from edge.settings.load import Loaded, as_toml, load
-from edge.smooth import Smoother
 
 if TYPE_CHECKING:
     from edge.annotate import Annotator
@@ -78,6 +77,9 @@ def classify(options: argparse.Namespace, loaded: Loaded) -> int:
     # Pictures stand alone; a video's frames follow each other. Faults of the bundle are told now.
     alone = Recognizer.of(each, tracking=False, cropped=options.cropped)
     video = alone if options.cropped or all(map(is_picture, files)) else Recognizer.of(each)
+    named = loaded.origins.get(("classify", "baseline"), "").startswith("--set")
+    alone.know(each.classify, _refuse if named else _tell)
+    video.baseline = alone.baseline
     publish = JsonLines(sys.stdout)
     draw = _annotator(options) if options.annotate else None
     whole = [Path(os.path.abspath(file)) for file in files]  # noqa: PTH100  links stay
@@ -110,8 +112,8 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
 
     settings = loaded.settings
     recognise = Recognizer.of(settings)
-    smooth = Smoother(settings.smooth, recognise.least_confidence(settings.smooth.max_risk))
-    recognise.know(settings.classify)
+    smooth = recognise.smoother(settings.smooth)
+    recognise.know(settings.classify, _tell)
     publishers: list[Publisher | Calibrator] = [JsonLines(sys.stdout)]
     page = settings.page.port > 0
     source = _source(settings.camera.source, again=page)
@@ -235,6 +237,10 @@ def _source(source: str, *, again: bool = False) -> str:
     often = "until Ctrl-C" if again else "once"
     _tell(("no camera found: " if source == "auto" else "") + f"playing {sample} {often}")
     return str(sample)
+
+
+def _refuse(message: str) -> None:
+    raise SettingsError(message)
 
 
 def _abandon_stdout() -> None:

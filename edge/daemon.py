@@ -20,7 +20,6 @@ from edge.pipeline import Recognizer, follow
 from edge.publish import Changes, Publisher
 from edge.publish.jsonlines import JsonLines
 from edge.settings import Settings
-from edge.smooth import Smoother
 from edge.types import Frame, Gap, Reading
 
 _PATIENCE_S = 30.0
@@ -57,9 +56,9 @@ class Service:
         self._stopping = self._reloading = False
         self._settings = settings
         self._recognise = Recognizer.of(settings)
-        self._recognise.know(settings.classify)
+        self._recognise.know(settings.classify, tell)
         self._calibrate = Calibrator(settings.classify, self._recognise)
-        self._smooth = _smoother(settings, self._recognise)
+        self._smooth = self._recognise.smoother(settings.smooth)
         self._publishers = {name: self._publisher(name, settings) for name in _PUBLISHERS}
         self._pace = Pace(settings.pace, settings.camera.frames_per_second)
         self._camera = Live(settings.camera, on_error=tell)
@@ -137,10 +136,10 @@ class Service:
         recognise, calibrate = self._recognise, self._calibrate
         if changed("classify", "mesh"):
             recognise = Recognizer.of(new)
-            recognise.know(new.classify)
+            recognise.know(new.classify, self._tell)
             calibrate = Calibrator(new.classify, recognise)
         again = changed("classify", "smooth")
-        smooth = _smoother(new, recognise) if again else self._smooth
+        smooth = recognise.smoother(new.smooth) if again else self._smooth
         self._republish([name for name, tables in _PUBLISHERS.items() if changed(*tables)], new)
         self._recognise, self._calibrate, self._smooth = recognise, calibrate, smooth
         if changed("pace", "camera"):
@@ -198,10 +197,6 @@ class Service:
             for name in ("connected", "queued", "dropped", "reconnects"):
                 known[f"mqtt_{name}"] = float(getattr(mqtt, name))
         return known
-
-
-def _smoother(settings: Settings, recognise: Recognizer) -> Smoother:
-    return Smoother(settings.smooth, recognise.least_confidence(settings.smooth.max_risk))
 
 
 _PUBLISHERS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.baseline import Baseline
+from edge.baseline import Baseline, absent
 from edge.bundle import Bundle
 from edge.classify import open_classifier
 from edge.mesh import open_mesher
 from edge.plausible import open_plausible
 from edge.risk import ANY, least_confidence
-from edge.settings import ClassifySettings, MeshSettings, Settings
+from edge.settings import ClassifySettings, MeshSettings, Settings, SmoothSettings
 from edge.smooth import Smoother
 from edge.stopwatch import Stopwatch
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Reading
@@ -64,21 +64,22 @@ class Recognizer:
     def of(cls, settings: Settings, tracking: bool = True, *, cropped: bool = False) -> Recognizer:
         """The one that the settings ask for, but for the baseline: see `know`."""
         chosen = settings.classify
-        return cls(
-            chosen.bundle or None,
-            chosen.model,
-            tracking,
-            cropped=cropped,
-            mesh=settings.mesh,
-            max_risk=chosen.max_risk,
-        )
+        mesh = settings.mesh
+        one = cls(chosen.bundle or None, chosen.model, tracking, cropped=cropped, mesh=mesh)
+        one._least = one.least_confidence(chosen.max_risk, "classify.max_risk")
+        return one
 
-    def know(self, settings: ClassifySettings) -> None:
-        """Take the baseline that the settings name. Raises SetupError where it is of no use."""
+    def know(self, settings: ClassifySettings, tell: Callable[[str], None] | None = None) -> None:
+        """Take the baseline that the settings name. Raises SetupError where it is of no use.
+
+        `tell`: given one line where there is no such file yet.
+        """
         self.baseline = None
         if settings.baseline:
             path, strength = Path(settings.baseline), settings.baseline_strength
             self.baseline = Baseline.open(path, self.bundle, strength)
+            if self.baseline is None and tell:
+                tell(absent(path))
 
     def __call__(self, image: NDArray[np.uint8]) -> Reading:
         """Read the expression of the face in `image` (H, W, 3) uint8 RGB.
@@ -113,12 +114,19 @@ class Recognizer:
         self._last = Reading(label, sure, probabilities, mesh, watch.laps_ms, reason)
         return self._last
 
-    def least_confidence(self, max_risk: float) -> float:
+    def least_confidence(self, max_risk: float, setting: str = "max_risk") -> float:
         """Confidence, 0 to 1, from which on at most `max_risk` of this model's labels are wrong.
+
+        Raises SettingsError, which names the `setting`, for a risk that the model cannot keep.
+        """
+        return least_confidence(self.bundle, self._model, max_risk, setting)
+
+    def smoother(self, settings: SmoothSettings) -> Smoother:
+        """What makes this model's readings steady, and keeps the settings' `max_risk`.
 
         Raises SettingsError for a risk that the model cannot keep.
         """
-        return least_confidence(self.bundle, self._model, max_risk)
+        return Smoother(settings, self.least_confidence(settings.max_risk, "smooth.max_risk"))
 
     def reset(self) -> None:
         """Forget the face that was tracked: what comes next is another scene."""

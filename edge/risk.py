@@ -16,11 +16,14 @@ ANY = 1.0
 """The risk at which every label is told."""
 
 
-def least_confidence(bundle: Bundle, model: str, max_risk: float) -> float:
+def least_confidence(
+    bundle: Bundle, model: str, max_risk: float, setting: str = "max_risk"
+) -> float:
     """Confidence, 0 to 1, from which on at most `max_risk` (0 to 1) of the labels are wrong.
 
-    Of the risks that the bundle offers, the next lower one is taken. Raises SettingsError where
-    there is none, and SetupError where the bundle's table is not whole.
+    Of the risks that the bundle offers, the next lower one is taken. `setting`: where `max_risk`
+    comes from, as a user knows it. Raises SettingsError, which names it, where there is no such
+    risk, and SetupError where the bundle's table is not whole.
     """
     if max_risk >= ANY:
         return 0.0
@@ -36,6 +39,7 @@ def least_confidence(bundle: Bundle, model: str, max_risk: float) -> float:
     if not fitting:
         shown = ", ".join(f"{risk:g}" for risk in sorted(offered)) or "none"
         raise SettingsError(
-            f"max_risk = {max_risk:g}: model {model!r} can keep {shown}, or {ANY:g} for every label"
+            f"{setting} = {max_risk:g}: "
+            f"model {model!r} can keep {shown}, or {ANY:g} for every label"
         )
     return offered[max(fitting)]

@@ -23,7 +23,7 @@ class Smoother:
         self, settings: SmoothSettings | None = None, least_confidence: float = 0.0
     ) -> None:
         """`least_confidence`: the smoothed probability, 0 to 1, below which the label is
-        `unknown`: what `Recognizer.least_confidence` says of the settings' `max_risk`."""
+        `unknown`. `Recognizer.smoother` knows it of the settings' `max_risk`."""
         self._settings = settings or SmoothSettings()
         self._least = least_confidence
         self.reset()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -14,14 +12,11 @@ from edge import Recognizer, calibrate
 from edge.baseline import Baseline, mean_neutral, save
 from edge.bundle import Bundle
 from edge.calibrate import Calibrator
-from edge.errors import OutputError, SetupError
 from edge.features import aligned
 from edge.settings import ClassifySettings
 from edge.types import UNKNOWN, Frame, Gap, Mesh, Reading
-from tests.tools.mjpeg import Stream, jpegs
 
 NOBODY = Reading(UNKNOWN, None, None, None, {}, "no face")
-Command = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -161,13 +156,41 @@ def test_nobody_comes_and_a_camera_that_is_lost(
     )
 
 
-def test_a_disk_that_does_not_take_it(
-    recognise: Recognizer, resting: Mesh, portrait: np.ndarray
+@pytest.mark.parametrize("path", ["/proc/no/face.npz", "/proc", "."])
+def test_a_disk_that_does_not_take_it(recognise: Recognizer, path: str) -> None:
+    """It does not even begin."""
+    calibrator = Calibrator(ClassifySettings(baseline=path), recognise)
+    assert not calibrator.start()
+    assert calibrator.progress.phase == "failed"
+    assert f"{path}: cannot be written" in calibrator.progress.text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "phase", "told"),
+    [
+        (2, "failed", "the clip ended 1.9 s after the first face, and 7 s are needed"),
+        (6, "failed", "the clip ended 5.9 s after the first face, and 7 s are needed"),
+        (7.5, "done", "kept the mean of 66 frames"),
+    ],
+)
+def test_a_clip_that_ends(
+    recognise: Recognizer,
+    resting: Mesh,
+    portrait: np.ndarray,
+    tmp_path: Path,
+    seconds: float,
+    phase: str,
+    told: str,
 ) -> None:
-    calibrator = Calibrator(ClassifySettings(baseline="/proc/no/face.npz"), recognise)
+    """As a face may be away for a fifth of the time, a clip may be so much shorter."""
+    path = tmp_path / "face.npz"
+    calibrator = Calibrator(ClassifySettings(baseline=str(path)), recognise)
     calibrator.start()
-    play(calibrator, portrait, lambda now: resting)
-    assert "/proc/no/face.npz: cannot be written" in calibrator.progress.text
+    play(calibrator, portrait, lambda now: resting, seconds)
+    calibrator.end()
+    assert calibrator.progress.phase == phase
+    assert calibrator.progress.text.startswith(told)
+    assert path.exists() == (phase == "done")
 
 
 def test_off_without_a_file(recognise: Recognizer, resting: Mesh) -> None:
@@ -190,18 +213,6 @@ def test_own_resting_face_is_read_as_the_mean_neutral_one(
     assert np.abs(half - (own + neutral) / 2).max() < 1e-6
 
 
-def test_mean_neutral_face_is_read_as_neutral(models_dir: Path) -> None:
-    """By every model; what training calls neutral is meant."""
-    from edge.classify import open_classifier
-    from edge.types import CLASSES
-
-    bundle = Bundle.open(models_dir)
-    for name in bundle.models:
-        classifier = open_classifier(bundle, name)
-        p = classifier.predict(classifier.features(mean_neutral(bundle)))
-        assert CLASSES[int(p.argmax())] == "neutral"
-
-
 def test_the_recognizer_takes_it(
     recognise: Recognizer, resting: Mesh, portrait: np.ndarray, tmp_path: Path, models_dir: Path
 ) -> None:
@@ -220,102 +231,6 @@ def test_the_recognizer_takes_it(
     assert np.array_equal(after.mesh.landmarks, before.mesh.landmarks)  # type: ignore[union-attr]
     recognise.know(ClassifySettings())
     assert recognise(portrait).label == "happy"
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"landmarks": np.zeros((467, 3), np.float32)}, "landmarks"),
-        ({"landmarks": np.full((468, 3), np.nan, np.float32)}, "landmarks"),
-        ({"landmarks": np.full((468, 3), "x")}, "landmarks"),
-        ({"network": np.array("0" * 64)}, "another mesh network"),
-        ({"landmarks": None}, "'landmarks' is missing"),
-    ],
-)
-def test_files_that_are_no_baseline(
-    tmp_path: Path, models_dir: Path, changed: dict[str, Any], said: str
-) -> None:
-    path, bundle = tmp_path / "face.npz", Bundle.open(models_dir)
-    save(path, np.zeros((468, 3), np.float32), 75, bundle)
-    with np.load(path) as file:
-        arrays = {**dict(file), **changed}
-    np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
-    with pytest.raises(SetupError, match=said) as error:
-        Baseline.open(path, bundle, 0.4)
-    assert str(path) in str(error.value)
-    path.write_bytes(b"no zip")
-    with pytest.raises(SetupError, match="cannot be read"):
-        Baseline.open(path, bundle, 0.4)
-
-
-def test_a_bundle_without_a_neutral_face(
-    edit_manifest: Callable[..., Path], tmp_path: Path
-) -> None:
-    for entry in (None, {}, {"file": "neutral.npz"}):
-        bundle = Bundle.open(edit_manifest(neutral=entry))
-        with pytest.raises(SetupError, match=r"names no neutral face.*convert\.neutral"):
-            Baseline.open(tmp_path / "face.npz", bundle, 0.4)
-
-
-def test_save_leaves_what_was_there(tmp_path: Path, models_dir: Path) -> None:
-    path = tmp_path / "face.npz"
-    path.mkdir()
-    with pytest.raises(OutputError, match=r"face\.npz: cannot be written"):
-        save(path, np.zeros((468, 3), np.float32), 75, Bundle.open(models_dir))
-    assert path.is_dir()
-
-
-# The command.
-
-
-@pytest.fixture
-def still(models_dir: Path) -> Iterator[Stream]:
-    """A camera that sees the portrait, which does not move."""
-    frames = jpegs(90)
-    stream = Stream(frames[60:61])
-    yield stream
-    stream.cut()
-
-
-def test_the_command(command: Command, still: Stream, tmp_path: Path) -> None:
-    result = command("calibrate", "--source", still.url, "--out", "face.npz")
-    assert result.returncode == 0
-    assert result.stdout == ""
-    assert result.complaints[:3] == [
-        f"relax your face, and look at the camera … {left}" for left in (3, 2, 1)
-    ]
-    assert "keep still … 5" in result.complaints
-    assert result.complaints[-1].startswith("kept the mean of ")
-    setting = ["--set", f"classify.baseline={tmp_path / 'face.npz'}"]
-    setting += ["--set", "classify.baseline_strength=1.0", "--source", "sample"]
-    labels = [
-        reading["label"]
-        for reading in command("run", *setting).readings
-        if reading["label"] != UNKNOWN
-    ]
-    assert labels.count("neutral") > len(labels) / 2  # she smiles; now that is her resting face
-
-
-def test_the_command_refuses_what_moves(
-    command: Command, portrait: np.ndarray, tmp_path: Path
-) -> None:
-    """A face that is wider in every other frame."""
-    shapes = (portrait[:, 56:416], cv2.resize(portrait, (360, 512)))
-    stream = Stream([cv2.imencode(".jpg", shape[..., ::-1])[1].tobytes() for shape in shapes])
-    result = command("calibrate", "--source", stream.url, "--out", "face.npz")
-    stream.cut()
-    assert result.returncode == 1
-    assert result.complaints[-1].startswith("too much movement: ")
-    assert not (tmp_path / "face.npz").exists()
-
-
-def test_the_command_without_a_file_and_without_a_camera(command: Command) -> None:
-    result = command("calibrate", "--source", "sample")
-    assert result.returncode == 78
-    assert "--out FILE" in result.complaints[-1]
-    result = command("calibrate", "--source", "http://127.0.0.1:9/x", "--out", "face.npz")
-    assert result.returncode == 1
-    assert len(result.complaints) == 1
 
 
 def test_constants_are_consistent() -> None:

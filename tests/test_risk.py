@@ -89,17 +89,33 @@ def test_the_command_line(
     assert plain["label"] == strict["label"] == "happy"
     result = command("classify", "--max-risk", "0.01", "a.jpg")
     assert result.returncode == 78
-    assert "max_risk = 0.01: model 'svm' can keep 0.1" in result.complaints[0]
+    assert result.complaints[0].startswith("classify.max_risk = 0.01: model 'svm' can keep 0.1")
     assert command("classify", "--max-risk", "lots", "a.jpg").returncode == 78
-    result = command("run", "--source", "sample", "--set", "smooth.max_risk=0.01")
-    assert (result.returncode, len(result.complaints)) == (78, 1)
 
 
-def test_a_model_that_keeps_nothing_still_tells_all(bundle_copy: Path) -> None:
+@pytest.fixture
+def careless(bundle_copy: Path) -> Path:
+    """A bundle whose SVM keeps none of the usual risks."""
     path = bundle_copy / "manifest.json"
     manifest = json.loads(path.read_text())
-    manifest["models"]["svm"]["risks"] = []
+    manifest["models"]["svm"]["risks"] = [{"risk": 0.5, "confidence": 0.4}]
     path.write_text(json.dumps(manifest))
-    Recognizer(bundle_copy)
-    with pytest.raises(SettingsError):
-        Recognizer(bundle_copy, max_risk=0.4)
+    return bundle_copy
+
+
+@pytest.mark.parametrize("name", ["run", "daemon"])
+def test_the_setting_is_named_that_nobody_set(
+    command: Callable[..., Any], careless: Path, name: str
+) -> None:
+    """The default of `smooth.max_risk` may be one that a bundle cannot keep."""
+    result = command(name, "--source", "nowhere", "--models", careless)
+    assert result.returncode == 78
+    assert result.complaints == [
+        "smooth.max_risk = 0.4: model 'svm' can keep 0.5, or 1 for every label"
+    ]
+
+
+def test_a_model_that_keeps_little_still_tells_all(careless: Path) -> None:
+    Recognizer(careless)
+    with pytest.raises(SettingsError, match=r"^max_risk = 0\.4: "):
+        Recognizer(careless, max_risk=0.4)

@@ -1,4 +1,4 @@
-"""What `python -m train` and `python -m train.search` share: arguments, and how they end."""
+"""What `python -m train`, its searches and the long benchmarks share: arguments, how they end."""
 
 from __future__ import annotations
 
@@ -44,15 +44,28 @@ def run(
     arguments: Sequence[str] | None,
     work: Callable[[Data, dict[str, Any], argparse.Namespace], None],
 ) -> int:
-    """Prepare the data, then `work` with it; the exit status. A mistake is one line on stderr."""
-    name = parser.prog.removeprefix("python -m ")
-    options = parser.parse_args(arguments)
-    try:
+    """Prepare the data, then `work` with it; the exit status. See `finish`."""
+
+    def prepared(options: argparse.Namespace) -> None:
         with spread.over(options.jobs, options.dask):
             data, about = prepare(
                 options.data, options.out, near=options.near, train_on=options.train_on
             )
         work(data, about, options)
+
+    return finish(parser, arguments, prepared)
+
+
+def finish(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    work: Callable[[argparse.Namespace], None],
+) -> int:
+    """`work` that writes into `--out`, to its end; the exit status. A mistake is one line."""
+    name = parser.prog.removeprefix("python -m ").removeprefix("benchmarks.")
+    options = parser.parse_args(arguments)
+    try:
+        work(options)
     except EdgeError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

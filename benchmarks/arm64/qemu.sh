@@ -3,37 +3,27 @@
 # Debian's own qemu is built without plugins. About six minutes on two cores.
 set -eu
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/arm64/debian.sh
+. tests/arm64/debian.sh
 here=$PWD/benchmarks/arm64
 folder=$PWD/build/arm64/qemu
 release=trixie
-keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
-need=
+set --
 for tool in gcc:gcc make:make pkg-config:pkg-config xz:xz-utils \
 	aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu; do
-	command -v "${tool%%:*}" >/dev/null || need="$need ${tool#*:}"
+	command -v "${tool%%:*}" >/dev/null || set -- "$@" "${tool#*:}"
 done
-pkg-config --exists glib-2.0 2>/dev/null || need="$need libglib2.0-dev"
-python3 -c 'import ensurepip' 2>/dev/null || need="$need python3-venv"
-[ -e $keys ] || need="$need debian-archive-keyring"
-if [ "$need" ]; then
-	[ "$(id -u)" = 0 ] || { echo "missing; run: sudo apt install$need" >&2 && exit 1; }
-	apt-get update -qq
-	# shellcheck disable=SC2086  # several words are several packages
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need >/dev/null
-fi
-
-# The mirror that this machine uses, asked before apt is turned to files of its own.
-. /etc/os-release
-mirror=
-[ "$ID" != debian ] ||
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' "Release: $VERSION_CODENAME" | head -n 1)
+pkg-config --exists glib-2.0 2>/dev/null || set -- "$@" libglib2.0-dev
+python3 -c 'import ensurepip' 2>/dev/null || set -- "$@" python3-venv
+install_missing "$@"
+mirror=$(mirror)
 
 rm -rf "$folder"
 mkdir -p "$folder/apt/lists/partial" "$folder/source"
 cd "$folder"
 touch apt/installed
-echo "deb-src [signed-by=$keys] ${mirror:-http://deb.debian.org/debian} $release main" > apt/sources.list
+echo "deb-src [signed-by=$keys] $mirror $release main" > apt/sources.list
 cat > apt/apt.conf <<END
 APT::Sandbox::User "root";
 Acquire::Languages "none";

@@ -20,6 +20,7 @@ from benchmarks.evaluate import command, draw, figures, page
 from benchmarks.report import table
 from edge.bundle import DEFAULT_DIR
 from edge.cli import SAMPLE
+from train.command import finish
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         help="videos on which changes of the label are counted (default: the sample)",
     )
-    return command.run(parser, arguments, evaluate)
+    return finish(parser, arguments, evaluate)
 
 
 def evaluate(options: argparse.Namespace) -> None:

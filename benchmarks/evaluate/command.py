@@ -1,11 +1,10 @@
-"""What `python -m benchmarks.evaluate` and `….compare` share: arguments, data, how they end."""
+"""What `python -m benchmarks.evaluate` and `….compare` share: arguments and data."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,6 @@ from benchmarks.evaluate.survey import Survey
 from benchmarks.machine import about
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.cameras.opencv import VIDEOS
-from edge.errors import EdgeError
 from train import spread
 from train.dataset import find_pictures
 
@@ -156,25 +154,3 @@ def new_folder(out: Path, name: str) -> Path:
 def write_json(path: Path, result: Mapping[str, Any]) -> None:
     """A result as JSON; numbers that are none are not let through."""
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def run(
-    parser: argparse.ArgumentParser,
-    arguments: Sequence[str] | None,
-    work: Callable[[argparse.Namespace], None],
-) -> int:
-    """`work`, and the exit status. A mistake is one line on stderr."""
-    name = parser.prog.removeprefix("python -m ").removeprefix("benchmarks.")
-    options = parser.parse_args(arguments)
-    try:
-        work(options)
-    except EdgeError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{name}: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{name}: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0

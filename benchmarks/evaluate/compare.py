@@ -13,10 +13,8 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy is imported, as in `__main__`
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +23,11 @@ import numpy as np
 from benchmarks.compare import different
 from benchmarks.evaluate import command, draw, metrics, page
 from benchmarks.evaluate.readings import Readings
+from benchmarks.evaluate.sides import Side, matched, named, opened
 from benchmarks.report import table
-from edge.bundle import DEFAULT_DIR, MANIFEST, Bundle
 from edge.errors import SetupError
+from train.command import finish
 
-RESULT = "evaluation.json"
 SHOWN = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -43,20 +41,6 @@ SHOWN = {
 """Figures in the tables, by their names. Of the last three less is better."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Side:
-    """One of the two that are compared."""
-
-    name: str
-    """As it was given."""
-    readings: Mapping[str, Readings]
-    """Of each model."""
-    about: Mapping[str, Any]
-    """What they were made with."""
-    warnings: Sequence[str]
-    """What makes its figures untrue."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare; the exit status."""
     parser = command.parser("benchmarks.evaluate.compare", __doc__)
@@ -64,14 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("b", help="another")
     parser.add_argument("data", nargs="*", type=Path, help="to read with bundles and models")
     parser.add_argument("--model", nargs="+", default=[], help="only these, of both sides")
-    return command.run(parser, arguments, compare)
+    return finish(parser, arguments, compare)
 
 
 def compare(options: argparse.Namespace) -> None:
     """Open both sides, test, write."""
-    one, other = (side(name, options) for name in (options.a, options.b))
+    both = [named(name, options) for name in (options.a, options.b)]
+    found = matched(*both)
+    one, other = (opened(side, options) for side in both)
     pairs, notes = [], [f"A = {_made(one)}", f"B = {_made(other)}"]
-    for before, after in matched(one, other):
+    for before, after in found:
         pair, told = paired(one.readings[before], other.readings[after])
         notes += [line for line in told if line not in notes]
         names = (before, after) if before != after else (f"A's {before}", f"B's {after}")
@@ -94,59 +80,6 @@ def compare(options: argparse.Namespace) -> None:
     for line in result["warnings"]:
         print(f"\nWARNING: {line}")
     print(f"\npage: {folder / 'index.html'}")
-
-
-def side(name: str, options: argparse.Namespace) -> Side:
-    """What a side's name stands for. Raises SetupError where it is nothing of the kind."""
-    given, _, model = name.partition(":")
-    path = Path(given)
-    if not path.exists() and not model and given in Bundle.open().models:
-        path, model = DEFAULT_DIR, given
-    if path.name.startswith("readings-") and path.suffix == ".npz":
-        path, model = path.parent, path.stem.removeprefix("readings-")
-    if path.name == RESULT:
-        path = path.parent
-    wanted = [model] if model else list(options.model)
-    if (path / RESULT).is_file():
-        return _saved(name, path, wanted)
-    if not (path / MANIFEST).is_file():
-        raise SetupError(
-            f"{name}: neither a bundle ({MANIFEST}), nor a result of `make evaluate` ({RESULT}), "
-            f"nor a model of the bundle ({', '.join(Bundle.open().models)})"
-        )
-    if not options.data:
-        raise SetupError(f"{name}: say what to read with it: make compare A=… B=… DATA='….zip'")
-    data, _ = command.videos(options.data)
-    read = command.gather(data, path, wanted, options)
-    return Side(name, read.readings, read.about, read.warnings)
-
-
-def _saved(name: str, folder: Path, wanted: Sequence[str]) -> Side:
-    try:
-        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        models, about, warnings = result["models"], result["about"], result["warnings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"{folder / RESULT}: cannot be read: {error}") from None
-    missing = [model for model in wanted if model not in models]
-    if missing:
-        raise SetupError(f"{name}: no model {missing[0]!r} in it; it has: {', '.join(models)}")
-    read = {
-        model: Readings.open(folder / f"readings-{model}.npz") for model in wanted or list(models)
-    }
-    return Side(name, read, about, warnings)
-
-
-def matched(one: Side, other: Side) -> list[tuple[str, str]]:
-    """Pairs of models to compare: the two, where each side has one; else those of one name."""
-    if len(one.readings) == len(other.readings) == 1:
-        return [(next(iter(one.readings)), next(iter(other.readings)))]
-    common = [name for name in one.readings if name in other.readings]
-    if not common:
-        raise SetupError(
-            f"{one.name} has {', '.join(one.readings)}, {other.name} has "
-            f"{', '.join(other.readings)}: name a model of each, as in {one.name}:svm"
-        )
-    return [(name, name) for name in common]
 
 
 def paired(one: Readings, other: Readings) -> tuple[tuple[Readings, Readings], list[str]]:

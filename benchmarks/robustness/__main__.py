@@ -36,9 +36,10 @@ from benchmarks.robustness.read import LABELS, Said, read, said_by
 from benchmarks.robustness.sample import Sample, draw
 from edge.arrays import load
 from edge.bundle import DEFAULT_DIR, Bundle
-from edge.errors import EdgeError
+from edge.errors import SetupError
 from edge.types import UNKNOWN
 from train import spread
+from train.command import finish
 from train.prepare import prepare
 
 OUT = Path("build/robustness")
@@ -46,25 +47,13 @@ OUT = Path("build/robustness")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; the exit status. A mistake is one line on stderr."""
-    options = _options(arguments)
-    try:
-        _measure(options)
-    except (EdgeError, peer.PeerError) as error:
-        print(f"robustness: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"robustness: {error.filename or options.out}: {error.strerror}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("robustness: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    """Run it; the exit status."""
+    return finish(_parser(), arguments, _measure)
 
 
 def _measure(options: argparse.Namespace) -> None:
     started = time.monotonic()
-    bundle = Bundle.open(options.bundle)
+    bundle = Bundle.open(options.models)
     with spread.over(options.jobs):
         data, said_of_data = prepare(options.data, options.train, views=())
     options.out.mkdir(parents=True, exist_ok=True)
@@ -86,7 +75,10 @@ def _measure(options: argparse.Namespace) -> None:
     if options.peers:
         few = 20 if options.quick else options.peer_pictures
         asked = options.peer_sources or [sample.source for sample in samples]
-        said["fer"] = _peer(todo, few, asked, options.out)
+        try:
+            said["fer"] = _peer(todo, few, asked, options.out)
+        except peer.PeerError as error:  # it runs where nothing of ours can be imported
+            raise SetupError(str(error)) from None
     found = judged(todo, said)
     _write(options, samples, todo, found, time.monotonic() - started)
 
@@ -155,14 +147,14 @@ def _write(
             faces.append(f"{cell.sample.source}'s faces are {across:.0f} pixels wide in the median")
     told = report.summary(found, sources, f"{'; '.join(faces)}.")
     print("\n".join(told))
-    machine = about() | {"models": _models(options.bundle)}
+    machine = about() | {"models": _models(options.models)}
     result = {
         "kind": "robustness",
         "about": machine,
         "options": {
             key: str(value)
             for key, value in vars(options).items()
-            if key not in ("data", "bundle", "train", "out", "results")  # where things lie here
+            if key not in ("data", "models", "train", "out", "results")  # where things lie here
         },
         "seconds": round(seconds),
         "sources": sources,
@@ -200,10 +192,10 @@ def _models(folder: Path | None) -> str:
     return ", ".join(f"{name} {sha[:8]}" for name, sha in parts if sha)
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
     parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
-    parser.add_argument("--bundle", type=Path, default=DEFAULT_DIR, help="default: models/")
+    parser.add_argument("--models", type=Path, default=DEFAULT_DIR, help="the bundle's folder")
     parser.add_argument("--pictures", type=int, default=400, help="of a source, a severity")
     parser.add_argument(
         "--most", type=int, default=1200, help="where our goal is judged, and clean (default 1200)"
@@ -219,7 +211,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--train", type=Path, default=Path("build/train"), help="meshes, splits")
     parser.add_argument("--out", type=Path, default=OUT, help=f"what is kept (default: {OUT})")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    return parser.parse_args(arguments)
+    return parser
 
 
 if __name__ == "__main__":

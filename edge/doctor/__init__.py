@@ -29,6 +29,7 @@ LOOKS: Mapping[str, Look] = {
     "opencv": program.opencv,
     "settings": program.settings,
     "models": program.models,
+    "baseline": program.baseline,
     "inference": program.inference,
     "board": machine.board,
     "memory": machine.memory,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import native
+from edge.baseline import Baseline, absent
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.doctor.check import Case, Verdict, bad, ok, refused, warn
 from edge.errors import EdgeError, SetupError
@@ -121,11 +122,26 @@ def models(case: Case) -> Verdict:
             f"set classify.model to one of {', '.join(bundle.models)}",
         )
     for table, risk in (("classify", case.settings.classify), ("smooth", case.settings.smooth)):
+        key = f"{table}.max_risk"
         try:
-            least_confidence(bundle, case.settings.classify.model, risk.max_risk)
+            least_confidence(bundle, case.settings.classify.model, risk.max_risk, key)
         except SetupError as error:
-            return bad(str(error), f"set {table}.max_risk to one that it can keep")
+            return bad(str(error), f"set {key} to one that it can keep")
     return ok(f"{', '.join(bundle.models)}: {len(files)} files of {folder} match the manifest")
+
+
+def baseline(case: Case) -> Verdict:
+    """Whether the resting face that the settings name is there, and fits the models."""
+    named = case.settings.classify
+    if not named.baseline:
+        return ok("off (classify.baseline is empty)")
+    path = Path(named.baseline)
+    try:
+        if Baseline.open(path, Bundle.open(_folder(case)), named.baseline_strength):
+            return ok(f"{path}: a resting face is known")
+    except SetupError as error:
+        return refused(error, f"run `python -m edge calibrate --out {path}`")
+    return replace(refused(SetupError(absent(path)), ""), state="warn")
 
 
 def inference(case: Case) -> Verdict:

@@ -24,7 +24,8 @@ class ClassifySettings:
     `unknown`. 1 for all labels. For a camera, see `smooth.max_risk`."""
     baseline: str = text("", "a file, or '' for none")
     """File with a person's resting face, which `calibrate` writes; empty for none. As long as there
-    is no such file, all faces are read alike."""
+    is no such file, all faces are read alike, and that is told. It is taken off every face, in
+    `classify` too: `--set classify.baseline=` for pictures of others."""
     baseline_strength: float = between(0.4, 0.0, 1.0)
     """How much of the difference between that face and the average one is taken off, 0 to 1. The
     default is the best for people of the training pictures with one picture as their baseline."""

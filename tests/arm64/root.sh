@@ -4,6 +4,8 @@
 # build/arm64/VERSION/python then is a Pi's Python that sees this machine's files.
 set -eu
 cd "$(dirname "$0")/../.."
+# shellcheck source=tests/arm64/debian.sh
+. tests/arm64/debian.sh
 version=$1
 case $version in # the Debian release with this Python, the processor of a Pi of its day
 3.11) release=bookworm cpu=cortex-a72 part=0xd08 ;; # Pi 4
@@ -11,29 +13,17 @@ case $version in # the Debian release with this Python, the processor of a Pi of
 *) echo "root.sh: 3.11 or 3.13, not $version" >&2 && exit 2 ;;
 esac
 root=$PWD/build/arm64/$version
-keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
-need=
-command -v qemu-aarch64-static >/dev/null || need=qemu-user-static
-[ -e $keys ] || need="$need debian-archive-keyring"
-if [ "$need" ]; then
-	[ "$(id -u)" = 0 ] || { echo "missing; run: sudo apt install $need" >&2 && exit 1; }
-	apt-get update -qq
-	# shellcheck disable=SC2086  # two words are two packages
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need >/dev/null
-fi
-
-# The mirror that this machine uses, asked before apt is turned to files of its own.
-. /etc/os-release
-mirror=
-[ "$ID" != debian ] ||
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' "Release: $VERSION_CODENAME" | head -n 1)
+set --
+command -v qemu-aarch64-static >/dev/null || set -- qemu-user-static
+install_missing "$@"
+mirror=$(mirror)
 
 rm -rf "$root"
 mkdir -p "$root/apt/lists/partial" "$root/apt/archives/partial"
 cd "$root/apt"
 touch installed # nothing yet: all that Python depends on comes too
-echo "deb [signed-by=$keys] ${mirror:-http://deb.debian.org/debian} $release main" > sources.list
+echo "deb [signed-by=$keys] $mirror $release main" > sources.list
 cat > apt.conf <<END
 APT { Architecture "arm64"; Architectures { "arm64"; }; Sandbox::User "root"; };
 Acquire::Languages "none";
@@ -58,7 +48,7 @@ rm -r apt
 # newer qemu answer for /proc/cpuinfo themselves, with as many as this machine has.
 cpus=sys/devices/system/cpu
 mkdir -p proc $cpus
-printf 'processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: %s\n' $part > proc/cpuinfo
+printf 'processor\t: 0\nCPU implementer\t: 0x41\nCPU part\t: %s\n' "$part" > proc/cpuinfo
 for set in possible present online; do echo 0 > $cpus/$set; done
 
 cat > python <<END

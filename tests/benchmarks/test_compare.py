@@ -109,11 +109,15 @@ def test_a_difference_that_matters_to_nobody_is_none() -> None:
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, after, broken = (tmp_path / name for name in ("a.json", "b.json", "c.json"))
-    before.write_text(json.dumps(result()))
+    before, again, after, broken = (tmp_path / f"{name}.json" for name in "aobc")
+    for path in (before, again):
+        path.write_text(json.dumps(result()))
     after.write_text(json.dumps(result(1.5, seed=1)))
     broken.write_text('{"kind": "soak"}')
-    assert main([str(before), str(before)]) == 0
+    assert main([str(before), str(before)]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("", f"benchmark-compare: A and B are the same: {before}\n")
+    assert main([str(before), str(again)]) == 0
     assert "0 worse, 0 better, 5 the same" in capsys.readouterr().out
     assert main([str(before), str(after)]) == 1
     assert "1 worse, 0 better, 4 the same" in capsys.readouterr().out

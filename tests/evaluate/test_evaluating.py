@@ -1,9 +1,7 @@
-"""Whole evaluations and comparisons: what is scored, what is told, what is written."""
+"""Whole evaluations: what is scored, what is told, what is written."""
 
 from __future__ import annotations
 
-import html.parser
-import json
 import re
 import shutil
 import zipfile
@@ -16,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.evaluate import compare, metrics, readings, survey
+from benchmarks.evaluate import metrics, readings, survey
 from benchmarks.evaluate.__main__ import main
 from benchmarks.evaluate.figures import by_size, flips
 from benchmarks.evaluate.readings import Readings
@@ -24,6 +22,7 @@ from edge import Recognizer
 from edge.bundle import Bundle
 from edge.cameras.opencv import read_picture
 from edge.types import CLASSES
+from tests.tools.evaluation import Markup, result
 from train import splits, spread
 from train.dataset import find_pictures, fingerprint
 
@@ -40,12 +39,6 @@ def trained_on(edit_manifest: Callable[..., Path]) -> Callable[..., Path]:
         )
 
     return edit
-
-
-def result(out: Path, kind: str = "evaluation") -> tuple[Path, dict[str, Any]]:
-    """The folder and the JSON of the only result."""
-    (path,) = out.glob(f"*/{kind}.json")
-    return path.parent, json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_an_evaluation(
@@ -86,25 +79,6 @@ def test_an_evaluation(
     assert (clip["clip"], clip["frames"]) == ("sample.y4m", 120)
 
 
-class _Page(html.parser.HTMLParser):
-    """Tags that are open, addresses that are asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.asked: list[str] = []
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.asked += [value or "" for name, value in attributes if name in ("src", "href")]
-        if tag not in ("meta", "img", "link", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.open:
-            while self.open.pop() != tag:
-                pass
-
-
 def test_the_page_needs_nothing_beside_it(
     tiny_dataset: Path, trained_on: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -114,7 +88,7 @@ def test_the_page_needs_nothing_beside_it(
     assert main([*line, "--split", "validation", "--model", "svm", "--samples", "20"]) == 0
     folder, _ = result(tmp_path / "out")
     text = (folder / "index.html").read_text(encoding="utf-8")
-    page = _Page()
+    page = Markup()
     page.feed(text)
     assert page.open == [] and len(page.asked) == 6
     assert all(address.startswith("data:image/png;base64,") for address in page.asked)
@@ -344,136 +318,3 @@ def test_the_file_of_a_zip_is_read(
     line = [str(path), "--models", str(trained_on("zipped")), "--out", str(tmp_path / "out")]
     assert main([*line, "--model", "svm", "--samples", "20"]) == 0
     assert result(tmp_path / "out")[1]["about"]["scored"] == {"zipped": 42}
-
-
-# Comparisons.
-
-
-@pytest.fixture(scope="module")
-def evaluated(build_dataset: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an evaluation of svm and gnn; not to be changed."""
-    out = tmp_path_factory.mktemp("evaluated")
-    line = [str(build_dataset(out / "tiny", 1, 6)), "--split", "validation", "--out", str(out)]
-    assert main([*line, "--model", "svm", "gnn", "--samples", "20"]) == 0
-    return result(out)[0]
-
-
-def test_two_models_of_a_result(evaluated: Path, tmp_path: Path, capsys: Captured) -> None:
-    out = tmp_path / "out"
-    line = [f"{evaluated}:svm", str(evaluated / "readings-gnn.npz"), "--out", str(out)]
-    assert compare.main([*line, "--samples", "50"]) == 0
-    folder, found = result(out, "comparison")
-    one, other = (Readings.open(evaluated / f"readings-{name}.npz") for name in ("svm", "gnn"))
-    right = [metrics.predicted(side.probabilities) == side.truth for side in (one, other)]
-    (pair,) = found["pairs"]
-    part = pair["parts"]["tiny"]
-    assert (pair["a"], pair["b"], part["pictures"]) == ("svm", "gnn", 42)
-    assert part["right"][0][0] == (right[0] & right[1]).sum()
-    assert part["right"][1][0] == (right[1] & ~right[0]).sum()
-    gain = part["figures"]["accuracy"]
-    assert gain["value"] == pytest.approx(right[1].mean() - right[0].mean())
-    assert gain["value"] == pytest.approx(gain["b"] - gain["a"])
-    assert gain["low"] <= gain["value"] <= gain["high"]
-    assert found["verdicts"][0] in capsys.readouterr().out
-    text = (folder / "index.html").read_text(encoding="utf-8")
-    page = _Page()
-    page.feed(text)
-    assert page.open == [] and len(page.asked) == 1
-    image = cv2.imread(str(folder / "differences.png"))
-    assert image is not None and image.std() > 5
-
-
-def test_a_result_and_itself_are_the_same(evaluated: Path, tmp_path: Path) -> None:
-    line = [str(evaluated), str(evaluated), "--out", str(tmp_path / "out"), "--samples", "20"]
-    assert compare.main(line) == 0
-    _, found = result(tmp_path / "out", "comparison")
-    assert [pair["a"] for pair in found["pairs"]] == ["A's svm", "A's gnn"]
-    for pair in found["pairs"]:
-        part = pair["parts"]["tiny"]
-        assert part["mcnemar"] == {"one": 0, "other": 0, "p": 1.0}
-        assert {one["value"] for one in part["figures"].values()} <= {0.0, None}
-    assert all("no sure difference" in line for line in found["verdicts"])
-
-
-def spoilt(evaluated: Path, folder: Path, model: str, share: float) -> Path:
-    """A copy of a result in which a share of the answers is wrong."""
-    shutil.copytree(evaluated, folder)
-    rows = Readings.open(folder / f"readings-{model}.npz")
-    rng = np.random.default_rng(0)
-    probabilities = np.eye(7, dtype=np.float32)[rows.truth] * 0.94 + np.float32(0.06 / 7)
-    wrong = rng.random(len(rows.id)) < share
-    probabilities[wrong] = np.roll(probabilities[wrong], 1, axis=1)
-    replace(rows, probabilities=probabilities).save(folder / f"readings-{model}.npz")
-    return folder
-
-
-def test_a_worse_result_is_called_so(evaluated: Path, tmp_path: Path) -> None:
-    good = spoilt(evaluated, tmp_path / "good", "svm", 0.0)
-    bad = spoilt(evaluated, tmp_path / "bad", "svm", 0.6)
-    line = ["--model", "svm", "--out", str(tmp_path / "out"), "--samples", "50"]
-    assert compare.main([str(good), str(bad), *line]) == 0
-    _, found = result(tmp_path / "out", "comparison")
-    assert "tiny: B's svm reads worse than A's svm" in found["verdicts"][0]
-    assert found["pairs"][0]["parts"]["tiny"]["figures"]["accuracy"]["high"] < 0
-
-
-def test_models_of_the_shipped_bundle(tiny_dataset: Path, tmp_path: Path) -> None:
-    line = ["svm", "gnn", str(tiny_dataset), "--split", "validation", "--samples", "20"]
-    assert compare.main([*line, "--out", str(tmp_path / "out")]) == 0
-    _, found = result(tmp_path / "out", "comparison")
-    assert found["subject"] == "gnn against svm"
-
-
-def test_only_pictures_of_both_are_compared(evaluated: Path, tmp_path: Path) -> None:
-    fewer = tmp_path / "fewer"
-    shutil.copytree(evaluated, fewer)
-    rows = Readings.open(fewer / "readings-svm.npz")
-    order = np.random.default_rng(0).permutation(42)[:30]
-    rows.take(order).save(fewer / "readings-svm.npz")
-    line = [str(evaluated), str(fewer), "--model", "svm", "--out", str(tmp_path / "out")]
-    assert compare.main([*line, "--samples", "20"]) == 0
-    _, found = result(tmp_path / "out", "comparison")
-    part = found["pairs"][0]["parts"]["tiny"]
-    assert part["pictures"] == 30 and part["same answer"] == 1
-    assert "30 pictures are in both (A 42, B 30)" in found["notes"]
-
-
-@pytest.mark.parametrize(
-    ("a", "told"),
-    [
-        ("nowhere", "neither a bundle"),
-        ("models", "say what to read with it"),
-        ("cnn", "neither a bundle"),
-        ("{evaluated}:both", "no model 'both' in it"),
-    ],
-)
-def test_sides_that_are_none(
-    evaluated: Path,
-    models_dir: Path,
-    tmp_path: Path,
-    capsys: Captured,
-    monkeypatch: pytest.MonkeyPatch,
-    a: str,
-    told: str,
-) -> None:
-    monkeypatch.chdir(models_dir.parent)
-    capsys.readouterr()
-    line = [a.format(evaluated=evaluated), str(evaluated), "--out", str(tmp_path / "out")]
-    assert compare.main(line) == 1
-    (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith("evaluate.compare: ") and told in said
-
-
-@pytest.mark.parametrize("damage", ["json", "npz", "column"])
-def test_a_broken_result(evaluated: Path, tmp_path: Path, capsys: Captured, damage: str) -> None:
-    folder = shutil.copytree(evaluated, tmp_path / "broken")
-    path = folder / ("evaluation.json" if damage == "json" else "readings-svm.npz")
-    if damage == "column":
-        with np.load(path) as file:
-            np.savez(path, **{name: file[name] for name in file if name != "group"})
-    else:
-        path.write_bytes(b"{")
-    capsys.readouterr()
-    line = [str(folder), str(evaluated), "--out", str(tmp_path / "out")]
-    assert compare.main(line) == 1
-    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -18,6 +18,7 @@ from edge.errors import OutputError, SetupError
 from edge.publish.metrics import Metrics
 from edge.settings import MetricsSettings
 from edge.types import CLASSES, UNKNOWN, Frame, Gap, Mesh, Reading
+from tests.tools.ports import free_port
 
 P = np.array([0.1, 0.05, 0.05, 0.6, 0.1, 0.05, 0.05], np.float32)
 FRAME = Frame(np.zeros((2, 2, 3), np.uint8), 0.0, "v4l2:0", capture_ms=2.0)
@@ -40,11 +41,6 @@ def serve() -> Iterator[Callable[..., Metrics]]:
     yield build
     for metrics in made:
         metrics.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def scrape(metrics: Metrics, host: str = "127.0.0.1") -> Values:

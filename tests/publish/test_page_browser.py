@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.publish.test_page import free_port
 from tests.tools.browser import PROGRAM, Browser, Tab
 from tests.tools.mjpeg import Stream, jpegs
+from tests.tools.ports import free_port
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no chromium (apt install chromium): the page was not looked at"

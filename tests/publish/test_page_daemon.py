@@ -15,9 +15,9 @@ from urllib.request import urlopen
 import pytest
 
 from tests import test_daemon
-from tests.publish.test_page import free_port
 from tests.test_daemon import Daemon, camera
 from tests.tools.mjpeg import Stream
+from tests.tools.ports import free_port
 
 Command = Callable[..., Any]
 start, stream = test_daemon.start, test_daemon.stream  # fixtures

@@ -13,7 +13,8 @@ import edge.publish.page as page_module
 from edge.publish.page import Page
 from edge.publish.page.request import Guard, Refused, Request
 from edge.settings import PageSettings
-from tests.publish.test_page import ask, connect, free_port
+from tests.tools.page import ask, connect
+from tests.tools.ports import free_port
 
 WORDS = st.sampled_from(
     [

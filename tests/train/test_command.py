@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from errno import EACCES, ENOSPC
 from pathlib import Path
 
 import pytest
 
+from edge.errors import SetupError
 from train import __main__ as training
-from train import meshes, search
+from train import command, meshes, search
 
 Main = Callable[[list[str]], int]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (SetupError("x is missing: run y"), 1, "x is missing: run y"),
+        (OSError(ENOSPC, "No space left on device"), 1, "kept: No space left on device"),
+        (OSError(EACCES, "Permission denied", "a.npz"), 1, "a.npz: Permission denied"),
+        (KeyboardInterrupt(), 130, "stopped; the same command goes on from here"),
+    ],
+    ids=["ours", "disk", "file", "Ctrl-C"],
+)
+@pytest.mark.parametrize("module", ["train.search", "benchmarks.robustness"])
+def test_how_it_ends(
+    capsys: pytest.CaptureFixture[str], module: str, error: BaseException, status: int, told: str
+) -> None:
+    def fails(options: Namespace) -> None:
+        raise error
+
+    parser = ArgumentParser(prog=f"python -m {module}")
+    parser.add_argument("--out", default="kept")
+    assert command.finish(parser, [], lambda options: None) == 0
+    assert command.finish(parser, [], fails) == status
+    assert capsys.readouterr().err == f"{module.removeprefix('benchmarks.')}: {told}\n"
 
 
 @pytest.fixture(params=[training.main, search.main], ids=["train", "train.search"])
