@@ -30,9 +30,9 @@ from edge.types import LANDMARKS, Mesh
 from train import crops, meshes
 
 Array = NDArray[Any]
-VERSION = 1
+VERSION = 2
 """Raised whenever the code makes other frames of the same pictures, or cuts other faces."""
-LOOKS = 2
+LOOKS = 3
 """Raised whenever the mesher finds other meshes in the same frames."""
 BATCH = 25
 """Pictures a worker takes at once."""

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from benchmarks.report import table
-from benchmarks.robustness.conditions import CLEAN, CONDITIONS, Condition
+from benchmarks.robustness.conditions import CLEAN, CONDITIONS, SHRINK, TURN, Condition
 from benchmarks.robustness.judge import Figures
 
 Key = tuple[str, str, float, str]
@@ -23,11 +23,11 @@ GOAL = 0.02
 """Of accuracy, that may be lost at the levels of a condition's `reach`."""
 _FULL = 0.4
 """Loss that has the darkest colour."""
-HOW = """\
+HOW = f"""\
 Pictures are validation pictures; no system of ours was trained on them, nor on any like them.
 Crops are FER-2013's, read by the path for crops. Photographs lie on a 640×480 frame of their mean
 colour and go through the detector, each frame for itself; where it says "followed" the face turns
-by 15° a frame, or shrinks by a tenth, and the tracker follows. `svm`, `gnn`, `both`:
+by {TURN:g}° a frame, or shrinks to {SHRINK:g}, and the tracker follows. `svm`, `gnn`, `both`:
 `edge.Recognizer` as on the device. `pixels`: a residual network of 0.4 million parameters on 48×48
 grey pixels, trained by us on both sources' training pictures; it sees a crop as it is, of a
 photograph the upright square around the mesh that our mesher found; `pixels, level`: the same
