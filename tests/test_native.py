@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -77,10 +78,56 @@ def test_support_vectors(models_dir: Path, spread: float) -> None:
     mean = np.load(path)["mean"].astype(np.float32)
     fast = SupportVectorMachine(path, mean.size)
     plain = SupportVectorMachine(path, mean.size, compiled=False)
+    library = native.load()
+    assert library is not None and (fast._library is not None) == library.halves()
+    assert plain._library is None
     rng = np.random.default_rng(1)
     for _ in range(20):
         feature = mean + rng.normal(0, spread, mean.size).astype(np.float32)
         np.testing.assert_allclose(fast(feature), plain(feature), atol=3e-7)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1.0, 1e6])
+def test_every_half_is_widened_exactly(factor: float) -> None:
+    """Also those below 6e-5, which a processor may take for nought."""
+    library = native.load()
+    assert library is not None
+    if not library.halves():
+        pytest.skip("this processor has no instruction for it")
+    halves = np.arange(1 << 16).astype(np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    exact = halves.astype(np.float64) * factor
+    fit = np.flatnonzero(np.abs(exact) <= 60)
+    fit = fit[: len(fit) // native.TOGETHER * native.TOGETHER]
+    vectors, point = halves[fit], np.array([factor], np.float32)
+    kernel = np.empty(len(fit), np.float32)
+    shift = library.kernel(
+        *(vectors.ctypes.data, len(fit) // native.TOGETHER, 1, point.ctypes.data),
+        *(80, kernel.ctypes.data),
+    )
+    assert shift == 0 and len(fit) > 1000
+    np.testing.assert_allclose(kernel, np.exp(exact[fit]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("processor", ["old", "this"])
+def test_vectors_in_single_precision(
+    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processor: str
+) -> None:
+    """Another bundle's vectors, or a processor that cannot widen halves: numpy, and the same."""
+    with np.load(models_dir / "svm.npz") as file:
+        arrays = dict(file)
+    expected = SupportVectorMachine(models_dir / "svm.npz", arrays["mean"].size)
+    path = models_dir / "svm.npz"
+    if processor == "old":
+        monkeypatch.setattr(native, "load", lambda: SimpleNamespace(halves=lambda: 0))
+    else:
+        path = tmp_path / "svm.npz"
+        vectors = arrays["support_vectors"].astype(np.float32)
+        np.savez(path, **{**arrays, "support_vectors": vectors})
+    machine = SupportVectorMachine(path, arrays["mean"].size)
+    assert machine._library is None
+    feature = arrays["mean"].astype(np.float32) + np.float32(0.01)
+    np.testing.assert_allclose(machine(feature), expected(feature), atol=3e-7)
 
 
 def test_readings_are_the_same(models_dir: Path, portrait: np.ndarray, monkeypatch) -> None:

@@ -83,13 +83,16 @@ class SupportVectorMachine:
         self._mean = arrays["mean"].astype(np.float64)
         self._projection = np.ascontiguousarray(arrays["projection"].T, np.float64)
         self._gamma = float(arrays["gamma"])
-        self._library = native.load() if compiled else None
+        vectors = arrays.pop("support_vectors")
+        library = native.load() if compiled and vectors.dtype == np.float16 else None
+        self._library = library if library and library.halves() else None
+        self._vectors: NDArray[np.floating[Any]]
         if self._library:  # late components are small: summed first, they are not rounded away
             self._projection = np.ascontiguousarray(self._projection[::-1])
-            self._vectors = _blocks(arrays.pop("support_vectors"))
+            self._vectors = _blocks(vectors)
             squares = np.einsum("bcv,bcv->bv", *[self._vectors] * 2, dtype=np.float64).ravel()
         else:
-            self._vectors = arrays.pop("support_vectors").astype(np.float32)
+            self._vectors = vectors.astype(np.float32)
             squares = np.einsum("vc,vc->v", *[self._vectors] * 2, dtype=np.float64)
         self._at = self._vectors.ctypes.data
         # exp(-γ|z - v|²) = exp(2γ v·z) exp(-γ|v|²) exp(-γ|z|²). The second factor, the duals and
@@ -97,7 +100,7 @@ class SupportVectorMachine:
         # rounding: large weights cancel in the last sum, so it is in float64.
         calibration = arrays["calibration"].astype(np.float64)
         self._weights = np.zeros((classes, len(squares)))  # a row a class: read in order
-        np.matmul(calibration.T, arrays["dual_coef"].T, out=self._weights[:, :count])
+        np.einsum("vd,dc->cv", arrays["dual_coef"], calibration, out=self._weights[:, :count])
         self._weights *= np.exp(-self._gamma * squares)
         self._bias = arrays["intercept"] @ calibration + arrays["calibration_bias"]
 
@@ -130,13 +133,13 @@ class SupportVectorMachine:
         return np.exp(exponent, out=exponent), shift
 
 
-def _blocks(vectors: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Vectors (n, k) as the compiled kernel takes them: (n / TOGETHER, k, TOGETHER) float32.
+def _blocks(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
+    """Vectors (n, k) as the compiled kernel takes them: (n / TOGETHER, k, TOGETHER) float16.
 
     Components come last first. The last block is filled up with zeros, for vectors of no weight.
     """
     side = native.TOGETHER
-    blocks = np.zeros((-(-len(vectors) // side), vectors.shape[1], side), np.float32)
+    blocks = np.zeros((-(-len(vectors) // side), vectors.shape[1], side), np.float16)
     for index, block in enumerate(blocks):
         part = vectors[index * side : (index + 1) * side, ::-1].T
         block[:, : part.shape[1]] = part

@@ -11,7 +11,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-VERSION = 3
+VERSION = 4
 """Of the functions' arguments; `kernels.c` has the same number."""
 
 LONGEST = 512
@@ -41,6 +41,7 @@ def load(folder: Path = Path(__file__).parent) -> ctypes.CDLL | None:
     far = ctypes.c_int64
     library.rgb.argtypes = [pointer, far, pointer, pointer, far, far, whole, whole, pointer]
     library.squares.argtypes = [pointer, ctypes.c_int64, whole, whole, whole, pointer]
-    library.kernel.argtypes = [pointer, whole, whole, pointer, single, pointer]
-    library.kernel.restype = single
+    if library.halves():
+        library.kernel.argtypes = [pointer, whole, whole, pointer, single, pointer]
+        library.kernel.restype = single
     return library

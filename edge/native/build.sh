@@ -13,5 +13,5 @@ command -v "$compiler" >/dev/null || {
 }
 # No mathematics that depends on the order of operations is allowed to change: no -ffast-math.
 "$compiler" -std=gnu99 -Wall -Wextra -O3 -fno-trapping-math -ffreestanding -nostdlib \
-	-shared -fPIC kernels.c -o "kernels-$machine.part"
+	-shared -fPIC kernels.c -o "kernels-$machine.part" -lgcc
 mv "kernels-$machine.part" "kernels-$machine.so"
