@@ -17,7 +17,14 @@ if sys.argv[1:2] == ["daemon"]:
 # Between two frames, a second thread of OpenBLAS would spin: a third of a core for nothing.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from edge.cli import main
+from edge.lean import later
+
+# numpy 1 loads these for whoever may need them, 8 MB with the OpenSSL of its random numbers; numpy
+# 2 lets most of them wait. A library leaves its host's modules alone: only the program does this.
+with later(
+    *("numpy.ctypeslib", "numpy.fft", "numpy.ma", "numpy.polynomial", "numpy.random", "pickle")
+):
+    from edge.cli import main
 
 status = main()
 # Now, without waiting: a thread may sit in a camera's driver for seconds more.

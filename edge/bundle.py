@@ -5,12 +5,13 @@ A bundle that does not match its manifest is refused with one line that says whi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from edge.errors import SetupError
 from edge.types import CLASSES
@@ -24,6 +25,8 @@ INSTALLED = not (_CHECKOUT / "pyproject.toml").is_file()
 DEFAULT_DIR = (Path(sys.prefix).resolve().parent if INSTALLED else _CHECKOUT) / "models"
 """The bundle that came with the program: the checkout's, or the one that was installed beside the
 environment."""
+_PIECE = 1 << 16
+"""Bytes that are hashed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ class Bundle:
         path = self.folder / name
         try:
             with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                found = _sha256(file)
         except ValueError:
             raise SetupError(f"{self.folder / MANIFEST}: no file can be named {name!r}") from None
         except OSError:
@@ -104,3 +107,20 @@ class Bundle:
             return self.file(name, self.manifest["networks"][name])
         except (KeyError, TypeError):
             raise SetupError(f"{self.folder / MANIFEST} names no network {name}") from None
+
+
+def _sha256(file: BinaryIO) -> str:
+    """SHA-256 of a file, in pieces: it may be the largest thing that the program holds."""
+    digest = _new_sha256()
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    found: str = digest.hexdigest()
+    return found
+
+
+def _new_sha256() -> Any:
+    """Python's own, which `random` uses, too; `hashlib` would load OpenSSL for it, 3 MB."""
+    for module in ("_sha2", "_sha256"):  # from Python 3.12 on, and before
+        with suppress(ImportError, AttributeError):
+            return import_module(module).sha256()
+    return import_module("hashlib").sha256()

@@ -53,6 +53,7 @@ ALLOWED = {
     "edge.notify": set(),
     "edge.host": set(),
     "edge.native": set(),
+    "edge.lean": set(),
 }
 """Room → other rooms that it may import. Who is not named here may import all of them."""
 
@@ -102,6 +103,19 @@ def test_playing_the_sample_needs_no_opencv(models_dir: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("False", "")
+
+
+def test_the_program_loads_nothing_for_others(models_dir: Path, tmp_path: Path) -> None:
+    """numpy 1 imports its random numbers, and with them OpenSSL, for whoever may want them."""
+    clip = tmp_path / "clip.y4m"
+    with (models_dir / "sample.y4m").open("rb") as sample:
+        clip.write_bytes(sample.read(1_000_000))
+    command = [sys.executable, "-X", "importtime", "-m", "edge", "run", "--source", str(clip)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert '"face": true' in result.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert {"numpy", "edge.pipeline"} <= loaded
+    assert not loaded & {"_hashlib", "numpy.random.mtrand", "numpy.ma.core", "_pickle", "fractions"}
 
 
 def test_no_opencv_is_one_line(models_dir: Path) -> None:

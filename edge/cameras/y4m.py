@@ -6,7 +6,6 @@ The format: https://wiki.multimedia.cx/index.php/YUV4MPEG2
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from io import BufferedReader
 from pathlib import Path
 from time import perf_counter
@@ -38,7 +37,8 @@ class Y4m:
         tags = {field[0]: field[1:] for field in fields[1:]}
         try:
             self._width, self._height = int(tags["W"]), int(tags["H"])
-            self._rate = Fraction(tags["F"].replace(":", "/"))
+            frames, _, seconds = tags["F"].partition(":")
+            self._rate = int(frames) / int(seconds or 1)  # exact to 1e-16: no need of fractions
             sane = (
                 0 < self._width <= 8192 and 0 < self._height <= 8192 and 0.001 <= self._rate <= 1000
             )
@@ -72,7 +72,7 @@ class Y4m:
                 raise SourceError(f"{self._path}: ends inside frame {index}")
             image = rgb_from_yuv420(luma, chroma[0], chroma[1])
             capture_ms = (perf_counter() - start) * 1e3
-            moment = float(index / self._rate)
+            moment = index / self._rate
             yield Frame(image, moment, str(self._path), index, capture_ms, moment)
             index += 1
 
