@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from convert import both, calibration, card, gnn, neutral, plausible, risk, svm
+from convert import both, calibration, card, gnn, neutral, plausible, risk, svm, twice
 from convert.trained import Trained, short
 from convert.wheels import sha256_of, table
 from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST, Bundle
@@ -114,21 +114,24 @@ def _bundle(trained: dict[str, Trained], made: Path, folder: Path) -> dict[str, 
     facts = plausible.open_facts(folder, len(first.label))
     entries: dict[str, Any] = {}
     answers: dict[str, np.ndarray] = {}
+    mirrored: dict[str, np.ndarray] = {}
     for name, one in trained.items():
         print(f"{name}, as trained in {one.path}:", flush=True)
-        entries[name], answers[name] = CONVERTERS[name](one, made)
-        # Of what the device answers, which is not quite what training measured.
-        figures = by_source(one.label, answers[name].argmax(axis=1), one.source)
-        entries[name]["metrics"] = short(figures)
+        entries[name], answers[name], answer = CONVERTERS[name](one, made)
+        others = one.features(facts["validation_mirrored"])
+        mirrored[name] = np.stack([answer(feature) for feature in others])
         for part in (entries[name], entries[name].get("normaliser")):
             if part:
                 part["sha256"] = sha256_of(made / part["file"])
         print(f"  {_sentence(entries[name], len(one.label))}", flush=True)
     if len(trained) > 1:
-        entries["both"], answers["both"] = both.combine(trained, answers)
+        entries["both"], answers["both"], mirrored["both"] = both.combine(
+            trained, answers, mirrored
+        )
         shown = f"weights {entries['both']['weights']}, temperature"
         print(f"both: {shown} {entries['both']['temperature']}")
-    limits = _trust(entries, answers, trained, facts)
+    pairs = {name: np.stack([answers[name], mirrored[name]], axis=1) for name in answers}
+    limits = _trust(entries, pairs, first, facts)
     described = first.description
     return {
         "format": FORMAT,
@@ -144,26 +147,34 @@ def _bundle(trained: dict[str, Trained], made: Path, folder: Path) -> dict[str, 
 
 def _trust(
     entries: dict[str, Any],
-    answers: dict[str, np.ndarray],
-    trained: dict[str, Trained],
+    pairs: dict[str, np.ndarray],
+    first: Trained,
     facts: dict[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Add to each entry how far its confidence may be trusted; the limits of plausible meshes."""
-    first, group = next(iter(trained.values())), facts["validation_group"]
-    label, judged = first.label, first.judged
-    right = {name: got.argmax(axis=1) == label for name, got in answers.items()}
+    """Add to each entry what the device reads, and how far its confidence may be trusted; the
+    limits of plausible meshes.
+
+    `pairs`: (V, 2, 7) what each model makes of the validation pictures and their mirror images.
+    """
+    label, judged, group = first.label, first.judged, facts["validation_group"]
     limits = plausible.fit(facts)
     told = judged & plausible.passes(limits, facts, cropped=False)
-    for name, got in answers.items():
-        if name == "both":
-            pair = np.stack([answers[one] for one in trained], axis=1)
-            fit = both.fitting(pair, label)
-        else:
-            fit = calibration.refitting(got, label)
-        honest = calibration.crossed(fit, group, judged)
+    right = {}
+    for name, pair in pairs.items():
+        sharpness = twice.fit(pair[judged], label[judged])
+        got = twice.together(pair, sharpness)
+        right[name] = got.argmax(axis=1) == label
+        once = by_source(label, pair[:, 0].argmax(axis=1), first.source)
+        honest = calibration.crossed(twice.fitting(pair, label), group, judged)
         figures = calibration.figures(honest, label, first.source, judged)
         rows = risk.table(got.max(axis=1)[told], ~right[name][told], group[told])
-        entries[name] |= {"calibration": figures, "risks": rows}
+        entries[name] |= {
+            "sharpness": sharpness,
+            "metrics": short(by_source(label, got.argmax(axis=1), first.source)),
+            "once": {source: round(of["accuracy"], 4) for source, of in once.items()},
+            "calibration": figures,
+            "risks": rows,
+        }
         kept = ", ".join(f"{row['risk']:g}: {row['coverage']:.0%}" for row in rows) or "none"
         error = figures["trained on"]["ece"]
         print(f"{name}: calibration error {error:.3f}; risk: coverage {kept}")

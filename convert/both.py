@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,21 @@ from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
 from convert.calibration import scaled, sharpness
-from convert.trained import Trained, short
+from convert.trained import Trained
 from edge.errors import SetupError
 from edge.types import CLASSES
-from train.evaluate import by_source
 
 Array = NDArray[Any]
 
 
 def combine(
-    trained: dict[str, Trained], answers: dict[str, np.ndarray]
-) -> tuple[dict[str, Any], np.ndarray]:
-    """The manifest's entry: weights of likeliest answers on validation, and their metrics; and
-    the answers (V, 7) of the two together.
+    trained: dict[str, Trained], answers: dict[str, np.ndarray], mirrored: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """The manifest's entry: weights of likeliest answers on validation; and the answers (V, 7) of
+    the two together, to the pictures and to their mirror images.
 
-    `answers`: the device's (V, 7) of each. Only sources that were trained on are looked at.
+    `answers`, `mirrored`: the device's (V, 7) of each. Only sources that were trained on are
+    looked at.
     Raises SetupError where the two were not judged on the same pictures.
     """
     (one, other), names = trained.values(), list(trained)
@@ -34,14 +33,13 @@ def combine(
         )
     pair = np.stack([answers[name] for name in names], axis=1)
     weight, factor = fit(pair[one.judged], one.label[one.judged])
-    mixed = mix(pair, weight, factor)
+    other = np.stack([mirrored[name] for name in names], axis=1)
     entry = {
         "kind": "both",
         "weights": {names[0]: weight, names[1]: round(1 - weight, 3)},
         "temperature": round(1 / factor, 4),
-        "metrics": short(by_source(one.label, mixed.argmax(axis=1), one.source)),
     }
-    return entry, mixed
+    return entry, mix(pair, weight, factor), mix(other, weight, factor)
 
 
 def fit(pair: Array, label: Array) -> tuple[float, float]:
@@ -55,13 +53,3 @@ def fit(pair: Array, label: Array) -> tuple[float, float]:
 def mix(pair: Array, weight: float, factor: float = 1.0) -> Array:
     """(N, 2, 7) → (N, 7): as `edge.classify` does it."""
     return scaled(pair[:, 0] * weight + pair[:, 1] * (1 - weight), factor)
-
-
-def fitting(pair: Array, label: Array) -> Callable[[Array], Callable[[Array], Array]]:
-    """`fit` as `convert.calibration.crossed` wants it."""
-
-    def learn(rows: Array) -> Callable[[Array], Array]:
-        weight, factor = fit(pair[rows], label[rows])
-        return lambda asked: mix(pair[asked], weight, factor)
-
-    return learn

@@ -1,7 +1,7 @@
 """How well confidences agree with the shares of right labels, told honestly.
 
-Temperatures (and the weights of `both`) are fitted on the validation pictures, so what they come to
-there flatters. The crossed figure is of pictures whose groups had no part in the fit.
+Temperatures are fitted on the validation pictures, so what they come to there flatters. The crossed
+figure is of pictures whose groups had no part in the fit (but for `both`'s weights: one number).
 """
 
 from __future__ import annotations
@@ -61,16 +61,6 @@ def figures(probabilities: Array, label: Array, source: Array, judged: Array) ->
 
     found = {str(name): of(source == name) for name in np.unique(source)}
     return {**found, "trained on": of(judged)}
-
-
-def refitting(probabilities: Array, label: Array) -> Fit:
-    """One temperature, for `crossed`."""
-
-    def learn(rows: Array) -> Callable[[Array], Array]:
-        factor = sharpness(probabilities[rows], label[rows])
-        return lambda asked: scaled(probabilities[asked], factor)
-
-    return learn
 
 
 def crossed(fit: Fit, group: Array, judged: Array) -> Array:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.trained import Trained
+from convert.trained import Answer, Trained
 from edge.classify.gnn import ARRAYS, GraphNetwork
 from edge.errors import SetupError
 from edge.quiet import quiet_stderr
@@ -30,8 +30,8 @@ AGREEMENT, LOSS = 0.99, 0.003
 """What a variant has to keep: the share of Keras' labels, and accuracy but for so much."""
 
 
-def convert(trained: Trained, folder: Path) -> tuple[dict[str, Any], np.ndarray]:
-    """Write network and normaliser into `folder`; the manifest's entry, and answers (V, 7)."""
+def convert(trained: Trained, folder: Path) -> tuple[dict[str, Any], np.ndarray, Answer]:
+    """Write network and normaliser into `folder`; the manifest's entry, answers (V, 7), itself."""
     arrays = dict(zip(ARRAYS, trained.arrays(*ARRAYS), strict=True))
     np.savez_compressed(folder / NORMALISER, **arrays)
     features, known = trained.features(), trained.probabilities.argmax(axis=1)
@@ -69,7 +69,7 @@ def convert(trained: Trained, folder: Path) -> tuple[dict[str, Any], np.ndarray]
         "parameters": trained.description["training"]["parameters"],
         "variants": variants,
     }
-    return entry, answers[chosen]
+    return entry, answers[chosen], GraphNetwork(folder / FILE, folder / NORMALISER)
 
 
 def choose(variants: dict[str, dict[str, Any]]) -> str:

@@ -34,7 +34,12 @@ DOUBTED = 0.008
 """Share of the training pictures of a source with less support than the limit: as many as cost less
 than 0.2 points of accuracy on FER-2013's PublicTest, every picture counted."""
 _ARRAYS = ("source", "pose", "support")
-_VALIDATION = ("validation_pose", "validation_support", "validation_group")
+_VALIDATION = (
+    "validation_pose",
+    "validation_support",
+    "validation_group",
+    "validation_mirrored",
+)
 
 
 def open_facts(folder: Path, pictures: int) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.trained import Trained
+from convert.trained import Answer, Trained
 from edge.classify.svm import ARRAYS, SupportVectorMachine
 from edge.errors import SetupError
 from edge.features import FEATURES
@@ -23,8 +23,8 @@ LIMIT = 3_000_000
 """Bytes that the shipped file may have."""
 
 
-def convert(trained: Trained, folder: Path) -> tuple[dict[str, Any], np.ndarray]:
-    """Write `svm.npz` into `folder`; its entry in the manifest, and its answers (V, 7)."""
+def convert(trained: Trained, folder: Path) -> tuple[dict[str, Any], np.ndarray, Answer]:
+    """Write `svm.npz` into `folder`; its entry in the manifest, its answers (V, 7), and itself."""
     arrays = dict(zip(ARRAYS, map(_plain, trained.arrays(*ARRAYS)), strict=True))
     np.savez_compressed(folder / FILE, **arrays)
     size = (folder / FILE).stat().st_size
@@ -44,7 +44,7 @@ def convert(trained: Trained, folder: Path) -> tuple[dict[str, Any], np.ndarray]
         },
         "parity": parity,
     }
-    return entry, answers
+    return entry, answers, classifier
 
 
 def compare(got: np.ndarray, expected: np.ndarray) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from edge.features import FEATURES
 from edge.types import CLASSES
 
 Array = NDArray[Any]
+Answer = Callable[[Array], Array]
+"""A classifier of the device: feature vector → probabilities (7,)."""
 _ANSWERS = ("landmarks", "label", "source", "probabilities")
 
 
@@ -71,10 +74,12 @@ class Trained:
         found = load(self.path, [f"array_{name}" for name in names])
         return [found[f"array_{name}"] for name in names]
 
-    def features(self) -> Array:
-        """(V, d) float32, by the device's code."""
+    def features(self, landmarks: Array | None = None) -> Array:
+        """(V, d) float32 of the validation set, or of others, by the device's code."""
         compute = FEATURES[self.description["feature"]].compute
-        return np.stack([compute(mesh) for mesh in self.landmarks])
+        return np.stack(
+            [compute(mesh) for mesh in (self.landmarks if landmarks is None else landmarks)]
+        )
 
     @property
     def judged(self) -> Array:

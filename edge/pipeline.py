@@ -104,6 +104,9 @@ class Recognizer:
         feature = self._classifier.features(seen)
         watch.lap("features")
         probabilities = self._classifier.predict(feature)
+        if mesh.mirrored is not None and self.baseline is None:  # which is of one side round
+            other = self._classifier.predict(self._classifier.features(mesh.mirrored))
+            probabilities = self._classifier.together(probabilities, other)
         best = int(probabilities.argmax())
         sure = float(probabilities[best])
         reason = self._doubt(image, mesh) if self._doubt else None

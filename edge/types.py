@@ -61,6 +61,9 @@ class Mesh:
     and on the scale of x."""
     presence: float
     """Probability (0 to 1) that there is a face where the mesh network looked."""
+    mirrored: NDArray[np.float32] | None = None
+    """The face in the mirrored picture, (468, 3) like `landmarks` but in pixels of that one, where
+    it was looked at, too. It is not `landmarks` mirrored: the network has habits of its own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -172,6 +172,7 @@ def draw_faces(models_dir: Path, portrait: np.ndarray) -> Callable[..., Data]:
             validation_pictures=(),
             validation_presence=np.ones(validation, np.float32),
             validation_group=np.arange(validation),
+            validation_mirrored=landmarks(asked),
         )
 
     return draw

@@ -31,6 +31,8 @@ from train.views import PLAIN
 
 VERSION = 2
 """Raised whenever the code makes other meshes of the same pictures and networks."""
+MIRRORED = "mirrored look"
+"""In place of a view: the picture as it is, of which the look at its mirror image is kept."""
 DETECT_FROM = 96
 """Longer side, pixels, from which a picture may hold more than one tight face crop: there the
 detector is asked first."""
@@ -108,9 +110,9 @@ def extract(pictures: Sequence[Picture], path: Path, *, view: str = PLAIN) -> Me
     return Meshes(**rows)
 
 
-@lru_cache(maxsize=1)
-def _networks() -> tuple[Detector, CropMesher]:
-    settings = MeshSettings()
+@lru_cache(maxsize=2)
+def _networks(mirrored: bool) -> tuple[Detector, CropMesher]:
+    settings = MeshSettings(crop_mirrored=mirrored)
     return (
         Detector(DEFAULT_DIR / DETECTOR_FILE, settings.min_detection),
         CropMesher(DEFAULT_DIR / LANDMARK_FILE, settings),
@@ -137,9 +139,9 @@ def _row(name: str, stamp: str, data: bytes, view: str) -> dict[str, Any]:
         image = decode(data, name)
     except SourceError:
         return row
-    detect, mesh_of = _networks()
+    detect, mesh_of = _networks(view == MIRRORED)
     print_ = fingerprint(image)
-    image = views.view(view, image, data)
+    image = image if view == MIRRORED else views.view(view, image, data)
     first = None
     if max(image.shape[:2]) >= DETECT_FROM:
         detections = detect(image)
@@ -151,5 +153,5 @@ def _row(name: str, stamp: str, data: bytes, view: str) -> dict[str, Any]:
         "fingerprint": np.asarray(print_, np.float32),
         "size": np.array(image.shape[:2], np.int32),
         "presence": np.float32(mesh.presence),
-        "landmarks": np.asarray(mesh.landmarks, np.float32),
+        "landmarks": mesh.landmarks if mesh.mirrored is None else mesh.mirrored,
     }

@@ -1,4 +1,6 @@
-"""What `convert` fits the limits of plausible meshes on: `plausible.npz`, beside the classifiers.
+"""What `convert` fits trust on: `plausible.npz`, beside the classifiers.
+
+That is, the limits of plausible meshes, and how sure a picture and its mirror image make together.
 
 `make train` writes it; `python -m train.plausible DATA…` writes it alone, from the meshes that are
 there already.
@@ -55,6 +57,7 @@ def save(out: Path, data: Data) -> None:
             validation_pose=poses(data.validation_landmarks),
             validation_support=support(data.validation_pictures, data.validation_presence),
             validation_group=data.validation_group,
+            validation_mirrored=data.validation_mirrored,
         )
     except OSError as error:
         raise SetupError(f"{out / FILE}: cannot be written: {error.strerror or error}") from None

@@ -48,6 +48,8 @@ class Data:
     """(V,)."""
     validation_group: Array
     """(V,) number of the picture's group: copies, or one person."""
+    validation_mirrored: Array
+    """(V, 468, 3) what the device sees in the mirror images of the pictures."""
 
     @property
     def judged(self) -> Array:
@@ -113,6 +115,10 @@ def prepare(
         name: meshes.extract(learnt, out / f"meshes-{name}.npz", view=name).landmarks
         for name in views
     }
+    judged = [pictures[i] for i in validation]
+    mirrored = meshes.extract(
+        judged, out / "meshes-validation-mirrored.npz", view=meshes.MIRRORED
+    ).landmarks
     data = Data(
         landmarks=rows.landmarks[train],
         views=seen,
@@ -123,9 +129,10 @@ def prepare(
         validation_landmarks=rows.landmarks[validation],
         validation_label=label[validation],
         validation_source=source[validation],
-        validation_pictures=[pictures[i] for i in validation],
+        validation_pictures=judged,
         validation_presence=rows.presence[validation],
         validation_group=np.array([verdicts[i].group for i in validation]),
+        validation_mirrored=mirrored,
     )
     about: dict[str, Any] = {
         "dataset": {

@@ -73,6 +73,8 @@ class Looks:
     """(N,) float32; NaN where no face was found."""
     landmarks: Array
     """(N, 468, 3) float32, pixels of the frame; zeros where no face was found."""
+    mirrored: Array
+    """The same of the mirror image; zeros also where it was not looked at."""
     size: Array
     """(N, 2) height and width of the frame."""
     control: Array
@@ -84,7 +86,8 @@ class Looks:
         """As the mesher gave it."""
         if np.isnan(self.presence[row]):
             return None
-        return Mesh(self.landmarks[row], float(self.presence[row]))
+        other = self.mirrored[row]
+        return Mesh(self.landmarks[row], float(self.presence[row]), other if other.any() else None)
 
 
 def cells(samples: Sequence[Sample], count: int) -> list[Cell]:
@@ -122,9 +125,14 @@ def look(
     with tqdm(total=total, desc="changed pictures", unit="picture", disable=None) as bar:
         seen = _seen([todo[i] for i in missing], jobs, bar)
         for i in missing:
-            presence, landmarks, size, upright, level = next(seen)
+            presence, landmarks, mirrored, size, upright, level = next(seen)
             face = ~np.isnan(presence)
-            found = {"presence": presence, "landmarks": landmarks, "size": size}
+            found = {
+                "presence": presence,
+                "landmarks": landmarks,
+                "mirrored": mirrored,
+                "size": size,
+            }
             for key, faces in (("control", upright), ("control_level", level)):
                 found[key] = np.zeros((len(face), 7), np.float32)
                 if face.any():
@@ -197,15 +205,16 @@ def _row(cell: Cell, row: int) -> tuple[Array, ...]:
     for frame in frames:
         mesh = mesher(frame)
     size = np.array(frames[-1].shape[:2], np.int32)
-    nothing = np.zeros((crops.SIDE, crops.SIDE), np.uint8)
+    nothing, nobody = np.zeros((crops.SIDE, crops.SIDE), np.uint8), np.zeros((LANDMARKS, 3), "f4")
     if mesh is None:
-        return np.float32(np.nan), np.zeros((LANDMARKS, 3), np.float32), size, nothing, nothing
+        return np.float32(np.nan), nobody, nobody, size, nothing, nothing
+    mirrored = nobody if mesh.mirrored is None else mesh.mirrored
     level = crops.cut(frames[-1], mesh.landmarks, level=True)
     if cell.sample.kind == "crop":
         upright = crops.whole(frames[-1])
     else:
         upright = crops.cut(frames[-1], mesh.landmarks)
-    return np.float32(mesh.presence), mesh.landmarks, size, upright, level
+    return np.float32(mesh.presence), mesh.landmarks, mirrored, size, upright, level
 
 
 @lru_cache(maxsize=4)

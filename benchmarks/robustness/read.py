@@ -76,9 +76,9 @@ def read(
     folder.mkdir(parents=True, exist_ok=True)
     runtime = runtime_stamp(bundle)
     paths = [folder / f"{cell.name}-{model}.npz" for cell in todo]
+    seen = [hashlib.sha256(some.landmarks.tobytes() + some.mirrored.tobytes()) for some in looks]
     stamps = [
-        cell.stamp(runtime, model, hashlib.sha256(some.landmarks.tobytes()).hexdigest())
-        for cell, some in zip(todo, looks, strict=True)
+        cell.stamp(runtime, model, some.hexdigest()) for cell, some in zip(todo, seen, strict=True)
     ]
     missing = [
         i

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -17,6 +17,7 @@ from edge.features import FEATURES
 from edge.types import CLASSES, LANDMARKS
 
 Vector = NDArray[np.float32]
+_TINY = np.float32(1e-12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +30,48 @@ class Classifier:
     """Feature vector → probabilities (7,), in the order of CLASSES."""
     size: int
     """Length of the feature vector."""
+    sharpness: float = 1.0
+    """Power of the mean of two answers: it is less sure than it may be, since they differ."""
+
+    def together(self, one: Vector, other: Vector) -> Vector:
+        """Probabilities (7,) of what was seen twice: a picture and its mirror image.
+
+        The mean of the answers' logarithms (a logarithmic opinion pool: Genest & Zidek, 1986).
+        """
+        logits = np.log(np.maximum(one, _TINY)) + np.log(np.maximum(other, _TINY))
+        logits *= np.float32(self.sharpness / 2)
+        weights = np.exp(logits - logits.max())
+        probabilities: Vector = weights / weights.sum()
+        return probabilities
 
 
 def open_classifier(bundle: Bundle, name: str) -> Classifier:
     """Classifier `name` of the bundle. Raises SetupError where it does not fit this runtime."""
     try:
         entry = bundle.model(name)
+        sharpness = _positive(entry, "sharpness", 1.0)
         if entry["kind"] != "both":
-            return _single(bundle, name)
+            return replace(_single(bundle, name), sharpness=sharpness)
         weights = {member: float(weight) for member, weight in entry["weights"].items()}
         if not (all(w >= 0 for w in weights.values()) and abs(sum(weights.values()) - 1) < 1e-3):
             raise SetupError(
                 f"{bundle.folder / MANIFEST}: the weights of model {name!r} are not parts of one"
             )
-        temperature = entry["temperature"]
-        if isinstance(temperature, bool) or not 0 < float(temperature) < inf:
-            raise ValueError(f"temperature {temperature}")
+        temperature = _positive(entry, "temperature")
         members = [(_single(bundle, member), weight) for member, weight in weights.items()]
-        return _mean(members, float(temperature))
+        return replace(_mean(members, temperature), sharpness=sharpness)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise SetupError(
             f"{bundle.folder / MANIFEST}: the entry of model {name!r} is not whole ({error}): run "
             "`git checkout models`, or `make convert`"
         ) from None
+
+
+def _positive(entry: dict[str, Any], key: str, default: float | None = None) -> float:
+    value = entry[key] if default is None else entry.get(key, default)
+    if isinstance(value, bool) or not 0 < float(value) < inf:
+        raise ValueError(f"{key} {value}")
+    return float(value)
 
 
 def _single(bundle: Bundle, name: str) -> Classifier:

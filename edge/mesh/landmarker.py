@@ -37,6 +37,25 @@ class Landmarker:
         """The mesh in `roi` of `image` (H, W, 3) RGB. Its presence says whether to believe it."""
         watch = watch or Stopwatch()
         self._crop(image, roi, self._network.input()[0])
+        return self._seen(roi, watch)
+
+    def mirrored(self, image: NDArray[np.uint8], roi: Roi, watch: Stopwatch) -> Mesh:
+        """The mesh that the mirror image of `image` has in what is mirrored of `roi`.
+
+        Its pixels are the mirror image's.
+        """
+        size, cx, angle = roi.size, image.shape[1] - 1 - roi.cx, -roi.angle
+        _, _, ux, uy = roi.axes()
+        # A crop's first pixel lies on the ROI's border, its last one a step before: from there.
+        step = size / INPUT
+        whole = self._network.input()[0]
+        self._crop(image, Roi(roi.cx + step * ux, roi.cy + step * uy, size, roi.angle), whole)
+        whole[:] = whole[:, ::-1].copy()
+        del whole
+        return self._seen(Roi(cx, roi.cy, size, angle), watch)
+
+    def _seen(self, roi: Roi, watch: Stopwatch) -> Mesh:
+        """What the network says of its input, the pixels in `roi`."""
         watch.lap("crop")
         outputs = self._network.run()
         points = outputs[self._points].reshape(LANDMARKS, 3) / np.float32(INPUT)

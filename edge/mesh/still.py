@@ -84,9 +84,10 @@ class Still:
         if not self._same or (mesh is None) != (self._mesh is None):
             now = self._now
             self.reset()
+            if mesh is None or sure:
+                self._keep(image, roi, now)
             if not sure:
                 return mesh
-            self._keep(image, roi, now)
         elif mesh is not None and self._mesh is not None:
             share = np.float32(1 / min(self._looks + 1, LOOKS))
             before = self._mesh.landmarks

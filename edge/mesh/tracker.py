@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +130,7 @@ class Mesher:
                 mesh = max(mesh, look, key=lambda mesh: mesh.presence)
         if mesh is None or self._tracking:  # the next frames look again
             return mesh
-        return self._believe(_settled(self._look, image, mesh, self._settings.crop_looks, watch))
+        return self._believe(_settled(self._look, image, mesh, self._settings, watch))
 
     def _ask(self, image: NDArray[np.uint8], place: Roi, watch: Stopwatch) -> Detection | None:
         """The face in `place` that the settings ask for."""
@@ -148,7 +149,8 @@ class CropMesher:
 
     No detector: on 48×48 crops it misses one face in six. The first look takes the whole
     picture with a margin, the next ones the ROI that the landmarks before give. The mesh is the
-    mean of the last two looks: each look has noise of its own.
+    mean of the last two looks: each look has noise of its own. The last look is at the mirror
+    image.
     """
 
     def __init__(self, landmarker: Path, settings: MeshSettings) -> None:
@@ -166,7 +168,7 @@ class CropMesher:
         """The mesh of the face that fills `image` (H, W, 3) RGB, or `first` where that is given."""
         watch = watch or Stopwatch()
         mesh = self._look(image, first or self._first(*image.shape[:2]), watch)
-        return _settled(self._look, image, mesh, self._settings.crop_looks, watch)
+        return _settled(self._look, image, mesh, self._settings, watch)
 
     def _first(self, height: int, width: int) -> Roi:
         side = max(height, width) * self._settings.crop_scale
@@ -177,16 +179,20 @@ class CropMesher:
 
 
 def _settled(
-    look: Landmarker, image: NDArray[np.uint8], mesh: Mesh, looks: int, watch: Stopwatch
+    look: Landmarker, image: NDArray[np.uint8], mesh: Mesh, settings: MeshSettings, watch: Stopwatch
 ) -> Mesh:
-    """The mesh after so many looks, `mesh` the first: each starts where the one before saw it.
+    """The mesh after all looks, `mesh` the first: each starts where the one before saw it.
 
-    From three on, the mean of the last two.
+    From three on, the mean of the last two; and that of the mirror image.
     """
+    looks = settings.crop_looks
     for number in range(2, looks + 1):
         before = mesh
         mesh = look(image, Roi.of_landmarks(before.landmarks), watch)
         if number > 2 and number == looks:
             mean = (before.landmarks + mesh.landmarks) * np.float32(0.5)
             mesh = Mesh(mean, mesh.presence)
+    if settings.crop_mirrored:
+        other = look.mirrored(image, Roi.of_landmarks(mesh.landmarks), watch)
+        return replace(mesh, mirrored=other.landmarks)
     return mesh

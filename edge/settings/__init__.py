@@ -59,6 +59,9 @@ class MeshSettings:
     crop_looks: int = between(3, 1, 5)
     """Looks at such a picture, and at any that stands alone, as in `classify`; each but the first
     starts from the landmarks before. From three on, the mesh is the mean of the last two."""
+    crop_mirrored: bool = switch(True)
+    """Whether such a picture is also looked at as its mirror image shows it, once; both are
+    classified then, and what is told is the mean of both answers' logarithms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from edge import Recognizer
 from edge.bundle import Bundle
 from edge.classify import open_classifier
 from edge.errors import SetupError
+from edge.settings import MeshSettings
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -53,8 +54,11 @@ def test_both_is_the_weighted_mean(
     models = manifest(models_dir)["models"]
     weights = weights or models["both"]["weights"]
     folder = edit_manifest(models={**models, "both": {**models["both"], "weights": weights}})
-    reading = Recognizer(folder, "both", tracking=False)(portrait)
-    single = {n: Recognizer(models_dir, n, tracking=False)(portrait) for n in ("svm", "gnn")}
+    once = MeshSettings(crop_mirrored=False)
+    reading = Recognizer(folder, "both", tracking=False, mesh=once)(portrait)
+    single = {
+        n: Recognizer(models_dir, n, tracking=False, mesh=once)(portrait) for n in ("svm", "gnn")
+    }
     expected = sum(weight * single[name].probabilities for name, weight in weights.items())
     expected = expected ** (1 / models["both"]["temperature"])
     expected /= expected.sum()
@@ -86,6 +90,27 @@ def test_odd_weights(models_dir: Path, weights: object) -> None:
 @pytest.mark.parametrize("value", [None, 0, -1, "a", float("nan"), float("inf"), []], ids=str)
 def test_odd_temperatures(models_dir: Path, value: object) -> None:
     assert "'both'" in refusal(models_dir, "both", temperature=value)
+    for name in ("svm", "gnn", "both"):
+        assert f"'{name}'" in refusal(models_dir, name, sharpness=value)
+
+
+@pytest.mark.parametrize("name", ["svm", "gnn", "both"])
+def test_a_picture_alone_is_read_with_its_mirror_image(
+    models_dir: Path, portrait: np.ndarray, name: str
+) -> None:
+    """So that both give nearly the same answer; a camera's frame is read once."""
+    recognise = Recognizer(models_dir, name, tracking=False)
+    reading = recognise(portrait)
+    classifier = open_classifier(Bundle.open(models_dir), name)
+    seen = (reading.mesh.landmarks, reading.mesh.mirrored)
+    one, other = (classifier.predict(classifier.features(mesh)) for mesh in seen)
+    logs = (np.log(one) + np.log(other)) / 2 * classifier.sharpness
+    expected = np.exp(logs) / np.exp(logs).sum()
+    np.testing.assert_allclose(reading.probabilities, expected, atol=1e-5)
+    assert np.abs(one - other).max() > 1e-3
+    away = np.abs(recognise(np.ascontiguousarray(portrait[:, ::-1])).probabilities - expected)
+    assert away.max() < 0.05
+    assert Recognizer(models_dir, name)(portrait).mesh.mirrored is None
 
 
 def test_both_of_what_is_not_there(models_dir: Path) -> None:

@@ -86,6 +86,7 @@ def trained(models_dir: Path, tmp_path: Path, portrait: np.ndarray) -> Change:
         validation_pose=np.tile([0.0, 0.0, 100.0], (20, 1)),
         validation_support=np.full(20, np.inf),
         validation_group=np.arange(20),
+        validation_mirrored=landmarks,
     )
     write.answers = answers  # type: ignore[attr-defined]
     write.gamma = arrays["gamma"]  # type: ignore[attr-defined]
@@ -124,7 +125,7 @@ def test_what_agrees_is_written(trained: Change, bundle: Path, portrait: np.ndar
     assert 0 <= entry["parity"]["largest_difference"] <= 1e-5
     # Measured on the device's answers, which are the labels here; not what training says.
     assert entry["metrics"]["drawn"]["pictures"] == 20
-    assert entry["metrics"]["drawn"]["accuracy"] == 1
+    assert entry["metrics"]["drawn"]["accuracy"] == entry["once"]["drawn"] == 1
     assert entry["bytes"] == (bundle / "svm.npz").stat().st_size
     with np.load(bundle / "svm.npz") as file:
         assert set(file.files) == set(entry["arrays"])

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convert import calibration, plausible, risk
+from convert import calibration, plausible, risk, twice
+from edge.classify import Classifier
 from edge.plausible import pose
 from train.plausible import poses, save
 from train.prepare import Data
@@ -95,7 +96,7 @@ def test_a_temperature_is_found_and_judged_on_other_groups() -> None:
     too_sure = calibration.scaled(exact, 2.0)
     assert calibration.sharpness(too_sure, label) == pytest.approx(0.5, abs=0.03)
     judged = np.arange(4000) % 5 > 0
-    fit = calibration.refitting(too_sure, label)
+    fit = twice.fitting(np.stack([too_sure, too_sure], axis=1), label)
     seen: list[set[int]] = []
 
     def spy(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -117,6 +118,25 @@ def test_a_temperature_is_found_and_judged_on_other_groups() -> None:
     assert told["a"]["accuracy_of_surest_70"] > (exact.argmax(axis=1) == label).mean()
 
 
+def test_two_answers_together_are_the_devices_and_as_sure_as_they_may_be() -> None:
+    """Two noisy looks at the same logits: their mean is too little sure, until it is sharpened."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 1, 7))
+    exact = np.exp(logits[:, 0]) / np.exp(logits[:, 0]).sum(axis=1, keepdims=True)
+    label = (exact.cumsum(axis=1) > rng.random((4000, 1))).argmax(axis=1)
+    noisy = 0.7 * (logits + rng.normal(0, 1, (4000, 2, 7)))
+    pair = np.exp(noisy) / np.exp(noisy).sum(axis=2, keepdims=True)
+    power = twice.fit(pair, label)
+    assert power > 1
+    got = twice.together(pair, power)
+    assert calibration.expected_error(got, label) < 0.03
+    assert calibration.expected_error(twice.together(pair), label) > 0.06
+    assert (got.argmax(axis=1) == label).mean() > (pair[:, 0].argmax(axis=1) == label).mean()
+    device = Classifier(lambda mesh: mesh, lambda feature: feature, 7, power)
+    for two, expected in zip(pair[:50].astype(np.float32), got, strict=False):
+        np.testing.assert_allclose(device.together(*two), expected, atol=1e-5)
+
+
 def facts(count: int = 5000) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     source = np.where(np.arange(count) % 2, "a", "b")
@@ -130,6 +150,7 @@ def facts(count: int = 5000) -> dict[str, np.ndarray]:
         "support": support,
         **validation,
         "validation_group": np.arange(1000),
+        "validation_mirrored": np.zeros((1000, 468, 3), np.float32),
     }
 
 

@@ -16,6 +16,7 @@ from edge.mesh import tracker
 from edge.mesh.topology import CONNECTIONS_FILE, tessellation
 from edge.mesh.tracker import LANDMARK_FILE, CropMesher
 from edge.settings import MeshSettings
+from edge.types import Mesh
 
 
 def frames(models_dir: Path) -> list[np.ndarray]:
@@ -144,3 +145,22 @@ def test_a_face_that_turned_fast_is_looked_at_again(
     track, settled = mesher(tracking=True, still=False), mesher()(turned)
     assert track(portrait) is not None
     assert error(track(turned), settled) < 0.02
+
+
+@pytest.mark.parametrize("degrees", [0, 25])
+def test_the_mirrored_look_is_at_the_mirror_image(
+    mesher: Callable, portrait: np.ndarray, error: Callable, degrees: float
+) -> None:
+    """And not at `landmarks`, mirrored; only pictures that stand alone are looked at so."""
+    middle = (portrait.shape[1] / 2, portrait.shape[0] / 2)
+    image = cv2.warpAffine(
+        portrait, cv2.getRotationMatrix2D(middle, degrees, 1), portrait.shape[1::-1]
+    )
+    seen = mesher()(image)
+    other = np.ascontiguousarray(image[:, ::-1])
+    alone = mesher(crop_mirrored=False)(other)
+    assert alone.mirrored is None
+    assert error(Mesh(seen.mirrored, 1.0), alone) < 0.02
+    twisted = seen.landmarks * np.float32([-1, 1, 1]) + np.float32([image.shape[1] - 1, 0, 0])
+    assert error(Mesh(twisted, 1.0), alone) > 0.2  # right is left in it
+    assert mesher(tracking=True)(image).mirrored is None

@@ -242,7 +242,8 @@ faces = np.random.default_rng(0).normal(0, 1, (70, 468, 3)).astype(np.float32)
 label, source = np.arange(70) % 7, np.full(70, "drawn")
 sure = np.ones(70)
 data = Data(
-    faces, {"mirrored": faces}, label, source, (), faces, label, source, (), sure, sure, label
+    *(faces, {"mirrored": faces}, label, source, ()),
+    *(faces, label, source, (), sure, sure, label, faces),
 )
 command.prepare = lambda *_, **__: (data, {})
 
