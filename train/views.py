@@ -2,8 +2,7 @@
 
 A mirrored mesh is not the mesh of the mirrored picture, nor is a turned or noisy one: the mesh
 network has habits of its own. So the picture is changed and goes through the network again. Every
-view is drawn from its name and the picture's bytes: the same picture gives the same view, on any
-machine, and views of one kind with two names are two draws.
+view is drawn from the picture's bytes: the same picture gives the same view, on any machine.
 """
 
 from __future__ import annotations
@@ -133,13 +132,12 @@ VIEWS: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "turned": turn,
     "degraded": degrade,
     "worn": wear,
-    "worn-2": wear,
 }
 """Every view of a picture. Each takes and gives (H, W, 3) uint8 RGB."""
 
 OTHERS = tuple(name for name in VIEWS if name != PLAIN)
 """What is made of training pictures besides themselves."""
-OF_LARGE = ("worn", "worn-2")
+OF_LARGE = ("worn",)
 """Those that are made of large pictures only: a small one has no detail to lose."""
 LARGE = 96
 """Longer side, pixels, from which a picture is large."""
