@@ -25,6 +25,7 @@ from edge import Recognizer
 from edge.cameras.opencv import read_picture
 from edge.types import CLASSES
 from train.prepare import Data
+from train.views import OTHERS
 
 # As `train.graph` sets it, which comes too late where mediapipe has imported TensorFlow before.
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
@@ -161,7 +162,7 @@ def draw_faces(models_dir: Path, portrait: np.ndarray) -> Callable[..., Data]:
         label, asked = (np.arange(count) % len(CLASSES) for count in (train, validation))
         return Data(
             landmarks=landmarks(label),
-            views={view: landmarks(label) for view in ("mirrored", "turned", "degraded")},
+            views={view: landmarks(label) for view in OTHERS},
             label=label,
             source=np.full(train, "drawn"),
             pictures=(),

@@ -88,15 +88,28 @@ class LeastSquaresSvm(ClassifierMixin, BaseEstimator):
         self.candidates = candidates
         self.seed = seed
 
-    def fit(self, features: Array, labels: Array, source: Array | None = None) -> LeastSquaresSvm:
-        """`features` (N, k), `labels` (N,), and where they are of several, their `source` (N,)."""
+    def fit(
+        self,
+        features: Array,
+        labels: Array,
+        source: Array | None = None,
+        picture: Array | None = None,
+    ) -> LeastSquaresSvm:
+        """`features` (N, k), `labels` (N,), and where they are of several, their `source` (N,).
+
+        `picture` (N,): the candidate of which each row is a view. It weighs what that one weighs,
+        however many views others have; else every row counts as a picture.
+        """
         self.classes_, index = np.unique(labels, return_inverse=True)
         of = np.unique(np.zeros(len(index)) if source is None else source, return_inverse=True)[1]
         self.gamma_ = float(np.float32(self.gamma / np.median((features**2).sum(axis=1))))
         first = slice(self.candidates)
         self.support_vectors_ = self._choose(features[first], index[first], of[first])
         vectors = self.support_vectors_.astype(np.float32)
-        weight = weights(index, of, self.balance)
+        if picture is None:
+            weight = weights(index, of, self.balance)
+        else:
+            weight = weights(index[first], of[first], self.balance)[picture]
         targets = np.eye(len(self.classes_))[index] * 2 - 1
         self.intercept_ = weight @ targets / weight.sum()
         # Column-major, and only the upper half: what BLAS fills in place.

@@ -15,7 +15,7 @@ from edge.errors import EdgeError
 from edge.types import CLASSES
 from train import evaluate, meshes, splits
 from train.dataset import Picture, describe, find_pictures, fingerprint
-from train.views import OTHERS
+from train.views import LARGE, OF_LARGE, OTHERS
 
 Array = NDArray[Any]
 
@@ -27,7 +27,8 @@ class Data:
     landmarks: Array
     """(N, 468, 3) of the training pictures."""
     views: Mapping[str, Array]
-    """Name in `train.views.VIEWS` → (N, 468, 3) of that view of the training pictures."""
+    """Name in `train.views.VIEWS` → (N, 468, 3) of that view of the training pictures; NaN where
+    a picture has none, see `made`."""
     label: Array
     """(N,) indices into CLASSES."""
     source: Array
@@ -111,10 +112,15 @@ def prepare(
         raise EdgeError(f"no validation picture is of what is trained on: {', '.join(train_on)}")
     # Other views come after the split, and only of the pictures that train.
     learnt = [pictures[i] for i in train]
-    seen = {
-        name: meshes.extract(learnt, out / f"meshes-{name}.npz", view=name).landmarks
-        for name in views
-    }
+    large = rows.size[train].max(axis=1) >= LARGE
+    seen = {}
+    for name in views:
+        of = np.flatnonzero(large) if name in OF_LARGE else np.arange(len(train))
+        seen[name] = np.full_like(rows.landmarks[train], np.nan)
+        if len(of):
+            path = out / f"meshes-{name}.npz"
+            found = meshes.extract([learnt[i] for i in of], path, view=name)
+            seen[name][of] = found.landmarks
     judged = [pictures[i] for i in validation]
     mirrored = meshes.extract(
         judged, out / "meshes-validation-mirrored.npz", view=meshes.MIRRORED
@@ -149,6 +155,12 @@ def prepare(
         "models": {},
     }
     return data, about
+
+
+def made(view: Array) -> Array:
+    """(N,) of which pictures there is a mesh in `view` (N, 468, 3)."""
+    rows: Array = ~np.isnan(view[:, 0, 0])
+    return rows
 
 
 def _enough(split: str, labels: Sequence[int]) -> None:

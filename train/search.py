@@ -28,7 +28,7 @@ from edge.features import NOSE_TIP, aligned, distances
 from train import command, spread, svm
 from train.fitted import features as shipped
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
-from train.prepare import Data
+from train.prepare import Data, made
 from train.views import OTHERS
 
 GRID: list[dict[str, list[Any]]] = [
@@ -128,7 +128,8 @@ def score(
     """
     seen = dict(zip(OTHERS, others, strict=True))
     meshes = [landmarks, *(seen[view] for view in candidate["views"])]
-    labels = [label] * len(meshes)
+    labels = [label[made(mesh)] for mesh in meshes]
+    meshes = [mesh[made(mesh)] for mesh in meshes]
     fold = [-1] * sum(map(len, labels)) + [0] * len(asked_label)
     # A worker's own `cross_validate` must not ask the cluster for more.
     with threadpool_limits(1), parallel_config(backend="sequential"):

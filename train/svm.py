@@ -21,11 +21,11 @@ from sklearn.svm import SVC
 from edge.types import CLASSES
 from train.fitted import Fitted, features, temperature
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca
-from train.prepare import Data
+from train.prepare import Data, made
 
 Array = NDArray[Any]
-VIEWS = ("mirrored", "degraded")
-"""Besides the pictures themselves: turned ones add nothing to these."""
+VIEWS = ("mirrored", "degraded", "worn")
+"""Besides the pictures themselves: turned ones add nothing to these, and worn ones are turned."""
 
 
 def baseline(data: Data) -> Fitted:
@@ -63,15 +63,17 @@ def baseline(data: Data) -> Fitted:
 def best(data: Data) -> Fitted:
     """Aligned inner points → PCA, partly whitened → least-squares RBF SVM: the best of the search.
 
-    Trained on the pictures, also mirrored and degraded; see `train.search` for what it won against.
+    Trained on the pictures, also mirrored and degraded, and large ones worn; see `train.search` for
+    what it won against.
     """
     name = "inner_xyz"
-    views = [data.views[view] for view in VIEWS]
-    training = features(name, np.concatenate([data.landmarks, *views]))
+    seen = [data.landmarks, *(data.views[view] for view in VIEWS)]
+    of = np.concatenate([np.flatnonzero(made(view)) for view in seen])
+    training = features(name, np.concatenate([view[made(view)] for view in seen]))
     validation = features(name, data.validation_landmarks)
     pipeline = make_pipeline(PartlyWhitenedPca(), LeastSquaresSvm(candidates=len(data.label)))
-    label, source = (np.tile(values, 1 + len(views)) for values in (data.label, data.source))
-    pipeline.fit(training, label, leastsquaressvm__source=source)
+    given = {"leastsquaressvm__source": data.source[of], "leastsquaressvm__picture": of}
+    pipeline.fit(training, data.label[of], **given)
     pca, svm = (step for _, step in pipeline.steps)
     decision = pipeline.decision_function(validation)
     scale = temperature(decision[data.judged], data.validation_label[data.judged])

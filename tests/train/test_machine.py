@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from train.balance import weights
 from train.machine import LeastSquaresSvm, PartlyWhitenedPca, _shares
 
 
@@ -33,6 +34,22 @@ def test_with_all_vectors_it_is_kernel_ridge(problem) -> None:
     ridge = KernelRidge(alpha=0.1, kernel="rbf", gamma=machine.gamma_)
     ridge.fit(features, targets - targets.mean(axis=0))
     expected = ridge.predict(others) + targets.mean(axis=0)
+    np.testing.assert_allclose(machine.decision_function(others), expected, atol=0.02)
+
+
+def test_views_weigh_what_their_picture_weighs(problem) -> None:
+    """A second view (here: the same) of one source's pictures does not make the source larger."""
+    features, labels, others, _ = problem
+    source = np.arange(len(labels)) % 3 // 2  # a third is of the second source
+    picture = np.concatenate([np.arange(len(labels)), np.flatnonzero(source)])
+    machine = LeastSquaresSvm(10**6, C=10, balance=0.5, jitter=1e-12, candidates=len(labels))
+    machine.fit(features[picture], labels[picture], source[picture], picture)
+    weight = weights(labels, source, 0.5) * np.bincount(picture)
+    targets = np.eye(7)[labels] * 2 - 1
+    mean = weight @ targets / weight.sum()
+    ridge = KernelRidge(alpha=0.1, kernel="rbf", gamma=machine.gamma_)
+    ridge.fit(features, targets - mean, sample_weight=weight)
+    expected = ridge.predict(others) + mean
     np.testing.assert_allclose(machine.decision_function(others), expected, atol=0.02)
 
 

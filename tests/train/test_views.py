@@ -31,7 +31,7 @@ def test_the_same_bytes_give_the_same_view(name: str, portrait: np.ndarray) -> N
     assert np.array_equal(first, again)
 
 
-@pytest.mark.parametrize("name", ["turned", "degraded"])
+@pytest.mark.parametrize("name", ["turned", "degraded", "worn"])
 def test_another_picture_gives_another_view(name: str, portrait: np.ndarray) -> None:
     assert (view(name, portrait, b"one") != view(name, portrait, b"two")).any()
 
@@ -50,3 +50,23 @@ def test_turned_about_the_centre() -> None:
         rows, columns = np.nonzero(turn(image, np.random.default_rng(seed))[..., 0] > 128)
         assert abs(rows.mean() - 50) <= 5.1
         assert abs(columns.mean() - 50) <= 5.1
+
+
+def test_worn_in_every_way_but_not_always() -> None:
+    """A grey face with two dots for eyes: over many draws each change is seen, and its absence."""
+    image = np.full((120, 120, 3), 128, np.uint8)
+    for x in (42, 70):  # left of the middle, so that a mirrored one is told
+        cv2.circle(image, (x, 48), 6, (255, 255, 255), -1)
+    seen = [view("worn", image, bytes([number])).astype(float) for number in range(200)]
+    share = {
+        "mirrored": [
+            face[:, 60:].max(axis=2).sum() > face[:, :60].max(axis=2).sum() for face in seen
+        ],
+        "coloured": [np.ptp(face.mean(axis=(0, 1))) > 15 for face in seen],
+        "noisy": [np.abs(np.diff(face[100:], axis=0)).mean() > 1 for face in seen],
+        "darker": [face.mean() < 100 for face in seen],
+        "brighter": [face.mean() > 160 for face in seen],
+        "flat": [face.max() - np.median(face) < 60 for face in seen],
+    }
+    told = {name: float(np.mean(values)) for name, values in share.items()}
+    assert all(0.05 < value < 0.7 for value in told.values()), told
