@@ -124,13 +124,13 @@ def test_two_answers_together_are_the_devices_and_as_sure_as_they_may_be() -> No
     logits = rng.normal(0, 2, (4000, 1, 7))
     exact = np.exp(logits[:, 0]) / np.exp(logits[:, 0]).sum(axis=1, keepdims=True)
     label = (exact.cumsum(axis=1) > rng.random((4000, 1))).argmax(axis=1)
-    noisy = 0.7 * (logits + rng.normal(0, 1, (4000, 2, 7)))
+    noisy = 0.5 * (logits + rng.normal(0, 1, (4000, 2, 7)))
     pair = np.exp(noisy) / np.exp(noisy).sum(axis=2, keepdims=True)
     power = twice.fit(pair, label)
     assert power > 1
     got = twice.together(pair, power)
     assert calibration.expected_error(got, label) < 0.03
-    assert calibration.expected_error(twice.together(pair), label) > 0.06
+    assert calibration.expected_error(twice.together(pair), label) > 0.1
     assert (got.argmax(axis=1) == label).mean() > (pair[:, 0].argmax(axis=1) == label).mean()
     device = Classifier(lambda mesh: mesh, lambda feature: feature, 7, power)
     for two, expected in zip(pair[:50].astype(np.float32), got, strict=False):
