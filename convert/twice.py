@@ -12,13 +12,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from convert.calibration import scaled, sharpness
+from edge.classify import MIRRORED
 
 Array = NDArray[Any]
 
 
 def together(pair: Array, power: float = 1.0) -> Array:
     """(N, 2, 7), of the picture and of its mirror image → (N, 7): as `edge.classify` does it."""
-    return scaled(scaled(pair[:, 0], 0.5) * scaled(pair[:, 1], 0.5), power)
+    one, other = scaled(pair[:, 0], 1 - MIRRORED), scaled(pair[:, 1], MIRRORED)
+    return scaled(one * other, power)
 
 
 def fit(pair: Array, label: Array) -> float:

@@ -1,7 +1,8 @@
 """Fitting the graph network: normalised X,Y of every mesh point + the mesh's adjacency.
 
-The normaliser is fitted on the training meshes only. Each epoch draws, for each face, one of the
-views that there are of it (`train.views`). A stopped run goes on at the epoch where it was.
+The normaliser is fitted on the training meshes only. Each epoch draws, for each face, one of its
+views (`train.views`; those of large pictures alone cost it a point on clean photographs). A stopped
+run goes on at the epoch where it was.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from edge.types import CLASSES, LANDMARKS
 from train.balance import weights
 from train.fitted import Fitted, features, store, temperature
 from train.graph import Shape, adjacency, build, keras, patches, tf
-from train.prepare import Data, made
+from train.prepare import Data
+from train.views import OF_LARGE
 
 Array = NDArray[Any]
 FEATURE = "aligned_xy"
@@ -80,11 +82,8 @@ def fit(data: Data, out: Path, settings: Settings) -> Fitted:
     edges = tessellation(DEFAULT_DIR / CONNECTIONS_FILE)
     out.mkdir(parents=True, exist_ok=True)
     store(out / "adjacency.npz", edges=edges)
-    seen = [data.landmarks, *data.views.values()]
-    there = np.stack([made(view) for view in seen])
-    # Never drawn, but numbers: the picture itself where there is no such view of it.
-    whole = (np.where(made(v)[:, None, None], v, data.landmarks) for v in seen)
-    views = [features(FEATURE, view) for view in whole]
+    others = [view for name, view in data.views.items() if name not in OF_LARGE]
+    views = [features(FEATURE, view) for view in (data.landmarks, *others)]
     normaliser = fit_normaliser(np.concatenate(views[:2]), settings)
     nodes = np.stack([_nodes(view, normaliser) for view in views])
     validation = _nodes(features(FEATURE, data.validation_landmarks), normaliser)
@@ -97,7 +96,6 @@ def fit(data: Data, out: Path, settings: Settings) -> Fitted:
     history = _train(
         model,
         nodes,
-        there,
         data.label,
         data.source,
         (validation[judge], data.validation_label[judge]),
@@ -159,25 +157,19 @@ def _nodes(rows: Array, normaliser: Mapping[str, Array]) -> Array:
 class _Faces(keras.utils.Sequence):  # type: ignore[misc]
     """Batches of an epoch: every face once, in one of its views."""
 
-    def __init__(
-        self, nodes: Array, there: Array, label: Array, source: Array, settings: Settings
-    ) -> None:
-        """`nodes` (views, N, 468, 2); `there` (views, N): which of them may be drawn."""
+    def __init__(self, nodes: Array, label: Array, source: Array, settings: Settings) -> None:
         self._weight = weights(label, source, settings.balance).astype(np.float32)
         spread = settings.smoothing / len(CLASSES)
         self._target = np.eye(len(CLASSES), dtype=np.float32)[label] * (1 - settings.smoothing)
         self._target += np.float32(spread)
         self._nodes, self._settings = nodes, settings
-        self._views = np.argsort(~there, axis=0, kind="stable")  # of each face its own first
-        self._count = there.sum(axis=0)
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
         """Draw order and views of an epoch: the same whether or not the run was stopped before."""
         rng = np.random.default_rng([self._settings.seed, epoch])
         self._order = rng.permutation(len(self._target))
-        drawn = rng.integers(0, self._count)
-        self._view = np.take_along_axis(self._views, drawn[None], axis=0)[0]
+        self._view = rng.integers(0, len(self._nodes), len(self._target))
 
     def __len__(self) -> int:
         return -(-len(self._target) // self._settings.batch)
@@ -229,7 +221,6 @@ class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
 def _train(
     model: Any,
     nodes: Array,
-    there: Array,
     label: Array,
     source: Array,
     validation: tuple[Array, Array],
@@ -237,7 +228,7 @@ def _train(
     settings: Settings,
 ) -> dict[str, list[float]]:
     """Fit `model`; the figures of each epoch. The weights are those of the best epoch."""
-    faces = _Faces(nodes, there, label, source, settings)
+    faces = _Faces(nodes, label, source, settings)
     rate = keras.optimizers.schedules.CosineDecay(
         settings.learning_rate, len(faces) * settings.epochs
     )
@@ -248,7 +239,7 @@ def _train(
         metrics=["accuracy"],
     )
     described = json.dumps(asdict(settings), sort_keys=True).encode()
-    seen = (there, label, source, nodes[:, ::64], *validation)
+    seen = (label, source, nodes[:, ::64], *validation)
     digest = hashlib.sha256(described + b"".join(part.tobytes() for part in seen)).hexdigest()
     kept = out / f"gnn-{digest[:12]}"
     kept.mkdir(exist_ok=True)

@@ -18,6 +18,8 @@ from edge.types import CLASSES, LANDMARKS
 
 Vector = NDArray[np.float32]
 _TINY = np.float32(1e-12)
+MIRRORED = 1 / 3
+"""Weight of the mirror image: it is one look of three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,13 @@ class Classifier:
     """Power of the mean of two answers: it is less sure than it may be, since they differ."""
 
     def together(self, one: Vector, other: Vector) -> Vector:
-        """Probabilities (7,) of what was seen twice: a picture and its mirror image.
+        """Probabilities (7,) of what was seen twice: `one` of a picture, `other` of its mirror.
 
-        The mean of the answers' logarithms (a logarithmic opinion pool: Genest & Zidek, 1986).
+        The weighted mean of logarithms (a logarithmic opinion pool: Genest & Zidek, 1986).
         """
-        logits = np.log(np.maximum(one, _TINY)) + np.log(np.maximum(other, _TINY))
-        logits *= np.float32(self.sharpness / 2)
+        logits = np.log(np.maximum(one, _TINY)) * np.float32(1 - MIRRORED)
+        logits += np.log(np.maximum(other, _TINY)) * np.float32(MIRRORED)
+        logits *= np.float32(self.sharpness)
         weights = np.exp(logits - logits.max())
         probabilities: Vector = weights / weights.sum()
         return probabilities

@@ -61,7 +61,7 @@ class MeshSettings:
     starts from the landmarks before. From three on, the mesh is the mean of the last two."""
     crop_mirrored: bool = switch(True)
     """Whether such a picture is also looked at as its mirror image shows it, once; both are
-    classified then, and what is told is the mean of both answers' logarithms."""
+    classified then, and what is told is a mean of both answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ def test_a_picture_alone_is_read_with_its_mirror_image(
     classifier = open_classifier(Bundle.open(models_dir), name)
     seen = (reading.mesh.landmarks, reading.mesh.mirrored)
     one, other = (classifier.predict(classifier.features(mesh)) for mesh in seen)
-    logs = (np.log(one) + np.log(other)) / 2 * classifier.sharpness
+    logs = (np.log(one) * 2 + np.log(other)) / 3 * classifier.sharpness
     expected = np.exp(logs) / np.exp(logs).sum()
     np.testing.assert_allclose(reading.probabilities, expected, atol=1e-5)
     assert np.abs(np.log(one / other)).max() > 0.05  # else this test could not see it
