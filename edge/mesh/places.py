@@ -2,7 +2,7 @@
 
 BlazeFace sees a square shrunk to 128 pixels. It finds a face that is an eighth of it or more, and
 upright to within some 60°: what is farther away, or tilted more, it sees only in a part of the
-picture, or in a picture that is turned.
+picture, or in a picture that is turned; and what fills the picture, only with a margin.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ _PARTS = (2, 4)
 _OVERLAP = 0.25
 """Share of a part's side that it has in common with the next: faces of that size are whole in one
 of them."""
+_MARGIN = 1.5
+"""How much larger than the picture a square is in which a face is seen that fills it."""
 _AROUND = 2.0
 """How much larger than a face's ROI the square is in which that face is looked for again."""
 
 
 @lru_cache(maxsize=8)
 def elsewhere(height: int, width: int) -> tuple[Roi, ...]:
-    """Where else than in the whole of a picture: all of it turned, then upright parts of it."""
+    """Where else than in the whole of a picture: all of it turned, or smaller; then its parts."""
     whole = Roi.of_picture(height, width)
-    found = list(turned(whole))
+    found = [*turned(whole), Roi(whole.cx, whole.cy, whole.size * _MARGIN)]
     for side in (whole.size / count for count in _PARTS):
         if side >= FINEST:
             rows, columns = _centres(height, side), _centres(width, side)

@@ -36,7 +36,9 @@ def test_a_face_is_whole_in_a_part(width: int, height: int, data: st.DataObject)
 
 
 def test_a_small_picture_is_looked_at_whole() -> None:
-    assert {(place.cx, place.cy, place.size) for place in elsewhere(192, 128)} == {(64, 96, 192)}
+    places = elsewhere(192, 128)
+    assert {(place.cx, place.cy) for place in places} == {(64, 96)}
+    assert {place.size for place in places} == {192, 288}
 
 
 def scene(portrait: np.ndarray, scale: float, degrees: float, at: tuple[float, float]) -> tuple:
@@ -78,6 +80,17 @@ def test_it_is_found_the_right_way_up(
     assert off < 0.1 * eyes
     if name == "close":
         assert meshes[0] is not None
+
+
+def test_a_face_that_fills_the_picture(mesher: Callable, portrait: np.ndarray) -> None:
+    """And more: neither forehead nor chin is in it."""
+    own = mesher()(portrait).landmarks[:, :2]
+    middle, reach = (own.min(axis=0) + own.max(axis=0)) / 2, 0.3 * np.ptp(own, axis=0).max()
+    (x0, y0), (x1, y1) = (middle - reach).astype(int), (middle + reach).astype(int)
+    mesh = mesher()(np.ascontiguousarray(portrait[y0:y1, x0:x1]))
+    assert mesh is not None
+    off = np.linalg.norm(mesh.landmarks[:, :2] + (x0, y0) - own, axis=1).mean()
+    assert off < 0.1 * np.linalg.norm(own[RIGHT_EYE_OUTER] - own[LEFT_EYE_OUTER])
 
 
 @pytest.fixture
