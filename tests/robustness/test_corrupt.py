@@ -165,7 +165,7 @@ def test_towards_the_edge(photograph: Scene) -> None:
 
 
 def test_a_face_that_turns_is_followed_step_by_step(photograph: Scene) -> None:
-    assert len(BY_NAME["rotation, followed"].frames(photograph, 60, "x")) == 5
+    assert len(BY_NAME["rotation, followed"].frames(photograph, 60, "x")) == 13
     single = BY_NAME["rotation"].frames(photograph, 180, "x")[-1]
     last = BY_NAME["rotation, followed"].frames(photograph, 180, "x")[-1]
     assert np.abs(single.astype(int) - last).mean() < 1
