@@ -16,7 +16,7 @@ def parser(commands: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParse
     common.add_argument("--models", metavar="DIR", help="the model bundle")
     common.add_argument(
         "--config",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help=f"settings, a TOML file (default: {SYSTEM_FILE}, where there is one)",
     )
@@ -52,7 +52,7 @@ def parser(commands: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParse
     one.add_argument(
         "paths",
         nargs="+",
-        type=Path,
+        type=_path,
         metavar="PATH",
         help="a picture, a video, or a folder of them",
     )
@@ -65,7 +65,7 @@ def parser(commands: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParse
         help="of wrong labels that is borne, as in 0.3: less sure ones are unknown (default: 1)",
     )
     one.add_argument(
-        "--annotate", type=Path, metavar="DIR", help="write pictures with the reading drawn in"
+        "--annotate", type=_path, metavar="DIR", help="write pictures with the reading drawn in"
     )
 
     loop = parts.add_parser("run", parents=[common, shown], help="read a camera until stopped")
@@ -96,3 +96,9 @@ def parser(commands: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParse
     look.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a file")
     look.add_argument("--json", action="store_true", help="for machines: a list of objects")
     return whole
+
+
+def _path(text: str) -> Path:
+    if not text:  # Path("") is the working directory, and nobody means that by an unset variable
+        raise argparse.ArgumentTypeError("an empty path: is a variable not set?")
+    return Path(text)

@@ -230,3 +230,14 @@ def test_a_very_wide_picture_is_drawn(command: Command, tmp_path: Path, save: Sa
     result = command("classify", "--annotate", tmp_path / "out", picture)
     assert result.returncode == 0
     assert (tmp_path / "out" / "wide.png.jpg").stat().st_size > 0
+
+
+@pytest.mark.parametrize("arguments", [("",), ("z.jpg", ""), ("--annotate", "", "z.jpg")])
+def test_an_empty_path_is_not_the_folder(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray, arguments: tuple[str, ...]
+) -> None:
+    """What an unset variable leaves."""
+    save(tmp_path / "z.jpg", small)
+    result = command("classify", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "an empty path" in result.stderr.splitlines()[-1]
