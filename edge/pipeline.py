@@ -104,7 +104,7 @@ class Recognizer:
         feature = self._classifier.features(seen)
         watch.lap("features")
         probabilities = self._classifier.predict(feature)
-        if mesh.mirrored is not None and self.baseline is None:  # which is of one side round
+        if mesh.mirrored is not None and self.baseline is None:  # a baseline is of no mirror image
             other = self._classifier.predict(self._classifier.features(mesh.mirrored))
             probabilities = self._classifier.together(probabilities, other)
         best = int(probabilities.argmax())

@@ -51,7 +51,7 @@ class Landmarker:
         whole = self._network.input()[0]
         self._crop(image, Roi(roi.cx + step * ux, roi.cy + step * uy, size, roi.angle), whole)
         whole[:] = whole[:, ::-1].copy()
-        del whole
+        del whole  # the network does not run while its input is held
         return self._seen(Roi(cx, roi.cy, size, angle), watch)
 
     def _seen(self, roi: Roi, watch: Stopwatch) -> Mesh:

@@ -114,7 +114,7 @@ class Mesher:
         turn, other = divmod(self._faceless, 2)
         if not other:
             return (whole,)
-        if self._lost:  # it may have blinked, as it were
+        if self._lost:  # it may still be there
             others = (around(self._lost), *others)
         return (others[turn % len(others)],)
 
