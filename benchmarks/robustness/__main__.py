@@ -29,7 +29,7 @@ from benchmarks.__main__ import RESULTS
 from benchmarks.machine import about
 from benchmarks.report import table
 from benchmarks.robustness import peer, report
-from benchmarks.robustness.conditions import CLEAN, CONDITIONS
+from benchmarks.robustness.conditions import CLEAN, CONDITIONS, FOLLOWED
 from benchmarks.robustness.judge import Figures, judge
 from benchmarks.robustness.look import Cell, cells, is_of, keep, look
 from benchmarks.robustness.read import LABELS, Said, read, said_by
@@ -98,14 +98,14 @@ def judged(todo: Sequence[Cell], said: dict[str, list[Said | None]]) -> dict[rep
     found = {}
     for system, answers in said.items():
         clean = {
-            cell.sample.source: (cell, answer)
+            (cell.sample.source, cell.condition.followed): (cell, answer)
             for cell, answer in zip(todo, answers, strict=True)
-            if cell.condition is CLEAN and answer is not None
+            if cell.condition in (CLEAN, FOLLOWED) and answer is not None
         }
         for cell, answer in zip(todo, answers, strict=True):
             if answer is None:
                 continue
-            whole, before = clean[cell.sample.source]
+            whole, before = clean[cell.sample.source, cell.condition.followed]
             rows = min(len(answer.best), len(before.best))
             answer = Said(answer.best[:rows], answer.label[:rows], answer.face[:rows])
             key = (cell.sample.source, cell.condition.name, cell.level, system)

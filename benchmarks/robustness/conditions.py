@@ -25,6 +25,8 @@ FRAME = (640, 480)
 TURN, SHRINK = 5.0, 0.97
 """From one frame to the next of a face that turns, degrees, or that moves away, its size ×: at 15
 frames a second a quick tilt of the head, 75° a second, and walking away, half the size in 1.5 s."""
+ARRIVE, ARRIVALS = 2.0, 8
+"""Of a clean face that is followed: pixels from one frame to the next, and how many it moves."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +154,12 @@ def _away(scene: Scene, level: float, rng: Rng) -> list[Image]:
     return [scene.frame(matrix=corrupt.scaled(float(step))) for step in steps]
 
 
+def _arrive(scene: Scene, level: float, rng: Rng) -> list[Image]:
+    """From a little to one side, so that every frame is looked at, as those of a turn are."""
+    steps = ARRIVE * np.arange(ARRIVALS, -1, -1) * _sign(rng)
+    return [scene.frame(matrix=corrupt.shifted(float(step), 0)) for step in steps]
+
+
 def _shift(scene: Scene, level: float, rng: Rng) -> list[Image]:
     """Towards one of four sides, until `level` of the face (of a crop: of the crop) is outside."""
     x, y = ((1, 0), (-1, 0), (0, 1), (0, -1))[rng.integers(4)]
@@ -180,7 +188,13 @@ def _aside(scene: Scene, level: float, rng: Rng) -> list[Image]:
 
 
 CLEAN = Condition("clean", "clean", "{}", (0.0,), lambda scene, level, rng: [scene.frame()])
-"""What all others are compared with."""
+"""What all others are compared with that stand alone."""
+
+FOLLOWED = Condition(
+    "clean, followed", "clean", "{}", (0.0,), _arrive, kinds=("photograph",), followed=True
+)
+"""What those are compared with that are followed: a tracker looks at a frame once, not as often as
+at a picture that stands alone."""
 
 CONDITIONS = (
     Condition(

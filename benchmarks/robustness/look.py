@@ -19,7 +19,7 @@ from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.robustness.conditions import CLEAN, CONDITIONS, Condition, Image, Kind
+from benchmarks.robustness.conditions import CLEAN, CONDITIONS, FOLLOWED, Condition, Image, Kind
 from benchmarks.robustness.sample import Sample
 from edge.arrays import load
 from edge.bundle import Bundle
@@ -94,7 +94,7 @@ def cells(samples: Sequence[Sample], count: int) -> list[Cell]:
     """All that is measured: `count` pictures a cell, all pictures where a goal is to be judged."""
     found = []
     for sample in samples:
-        found.append(Cell(sample, CLEAN, 0.0))
+        found += [Cell(sample, c, 0.0) for c in (CLEAN, FOLLOWED) if sample.kind in c.kinds]
         few = sample.first(count)
         found += [
             Cell(sample if level in condition.reach else few, condition, level)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import edge
-from benchmarks.robustness.conditions import Kind
+from benchmarks.robustness.conditions import Image, Kind
 from benchmarks.robustness.look import Cell, Looks, is_of, keep
 from edge import Recognizer
 from edge.arrays import load
@@ -113,7 +113,7 @@ def _cell(cell: Cell, looks: Looks, model: str, bundle: Path) -> dict[str, Array
     readings = []
     for row in range(len(cell.sample)):
         played.mesh = looks.mesh(row)
-        readings.append(recognise(cell.frames(row)[-1]))  # whose pixels a second opinion may ask
+        readings.append(recognise(_picture(cell, looks, row)))
     for row in range(min(CHECKED, len(readings))):
         _check(cell, row, readings[row], _whole(cell, row, model, bundle))
     # A crop always has a mesh: a face is there where the mesh network believes so.
@@ -121,6 +121,13 @@ def _cell(cell: Cell, looks: Looks, model: str, bundle: Path) -> dict[str, Array
     best = [-1 if r.probabilities is None else int(r.probabilities.argmax()) for r in readings]
     label = [LABELS.index(r.label) for r in readings]
     return {"best": np.array(best), "label": np.array(label), "face": np.array(face)}
+
+
+def _picture(cell: Cell, looks: Looks, row: int) -> Image:
+    """A crop, whose pixels a second opinion may ask; of a photograph nothing asks any."""
+    if cell.sample.kind == "crop":
+        return cell.frames(row)[-1]
+    return np.zeros((*looks.size[row], 3), np.uint8)
 
 
 def _whole(cell: Cell, row: int, model: str, bundle: Path) -> Reading:
