@@ -28,7 +28,7 @@ test: .venv-test/.ready models $(KERNELS) ## lint, types, tests
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
-	.venv-test/bin/python -m pytest $(ARGS)
+	.venv-test/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-picamera2: .venv-test/.ready ## the adapter for the Pi's camera against the real picamera2 (root, debootstrap; 2 minutes)
 	tests/cameras/real_picamera2/run.sh $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from argparse import Namespace
@@ -33,6 +34,9 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 # The cores are shared: an example that took long tells nothing.
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
+
+# In a shell's background Ctrl-C is ignored, and what is started there ignores it, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPO = Path(__file__).resolve().parent.parent
 _MADE = ("face_detection_short_range.tflite", "face_landmark.tflite", "sample.png", "sample.y4m")

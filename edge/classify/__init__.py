@@ -55,7 +55,7 @@ def open_classifier(bundle: Bundle, name: str) -> Classifier:
         sharpness = _positive(entry, "sharpness", 1.0)
         if entry["kind"] != "both":
             return replace(_single(bundle, name), sharpness=sharpness)
-        weights = {member: float(weight) for member, weight in entry["weights"].items()}
+        weights = {member: _number(weight, member) for member, weight in entry["weights"].items()}
         if not (all(w >= 0 for w in weights.values()) and abs(sum(weights.values()) - 1) < 1e-3):
             raise SetupError(
                 f"{bundle.folder / MANIFEST}: the weights of model {name!r} are not parts of one"
@@ -71,8 +71,14 @@ def open_classifier(bundle: Bundle, name: str) -> Classifier:
 
 
 def _positive(entry: dict[str, Any], key: str, default: float | None = None) -> float:
-    value = entry[key] if default is None else entry.get(key, default)
-    if isinstance(value, bool) or not 0 < float(value) < inf:
+    value = _number(entry[key] if default is None else entry.get(key, default), key)
+    if not 0 < value < inf:
+        raise ValueError(f"{key} {value}")
+    return value
+
+
+def _number(value: Any, key: str) -> float:
+    if isinstance(value, bool):  # which Python takes for 0 or 1
         raise ValueError(f"{key} {value}")
     return float(value)
 

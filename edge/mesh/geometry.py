@@ -92,6 +92,8 @@ _FAR = 1e6
 _RED_BLUE = np.uint32(0x00FF00FF)
 _BYTE = np.uint32(255)
 _EIGHT = np.uint32(8)
+_FAR = 2.0**29
+"""1/256 pixels: beyond any picture, and the sum of two still is an int32."""
 
 
 class Cropper:
@@ -218,7 +220,8 @@ class Cropper:
         self, out: NDArray[np.uint32], start: float, u_side: float, v_side: float, last: int
     ) -> None:
         """Positions along one axis of the frame, in 1/256 pixel."""
-        along, down = self._ramp * u_side + start, self._ramp * v_side
+        along = np.clip(self._ramp * u_side + start, -_FAR, _FAR)
+        down = np.clip(self._ramp * v_side, -_FAR, _FAR)
         signed = out.view(np.int32)
         np.add(down.astype(np.int32)[:, None], along.astype(np.int32), out=signed)
         low = min(along[0], along[-1]) + min(down[0], down[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import signal
@@ -244,9 +245,11 @@ def test_threads_and_files_are_given_back(broker: Mosquitto, publisher: Publish)
         publish = publisher()
         until(lambda: publish.connected)
         publish.close()
+        gc.collect()  # what tests before this one left is none of ours
         return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
     before = cycle()
     for _ in range(5):
         after = cycle()
-    assert after == before
+    # Fewer are those of a test before, given back late.
+    assert after[0] <= before[0] and after[1] <= before[1]
