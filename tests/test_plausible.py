@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from math import cos, radians, sin
 from pathlib import Path
 
@@ -114,9 +115,9 @@ def test_the_detector_is_asked_only_where_presence_is_low(
 ) -> None:
     asked = []
 
-    def opinion(image: np.ndarray, presence: float) -> float:
-        asked.append(presence)
-        return -4.9 if presence > 0.1 else -5.1
+    def opinion(image: np.ndarray, mesh: Mesh) -> float:
+        asked.append(mesh.presence)
+        return -4.9 if mesh.presence > 0.1 else -5.1
 
     check = Plausible(LIMITS, opinion)  # type: ignore[arg-type]
     meshes = [Mesh(face(yaw=80), presence) for presence in (0.9, 0.5, 0.49, 0.01)]
@@ -128,9 +129,37 @@ def test_a_face_has_more_support_than_none(models_dir: Path, portrait: np.ndarra
     ask = SecondOpinion(models_dir / DETECTOR_FILE)
     crop = cv2.resize(portrait[40:200, 142:302], (48, 48), interpolation=cv2.INTER_AREA)
     grey = np.full((48, 48, 3), 128, np.uint8)
-    assert ask(crop, 0.2) > Limits.of(Bundle.open(models_dir)).support > ask(grey, 0.01)
-    assert ask(crop, 0.4) > ask(crop, 0.2)
-    assert np.isfinite([ask(crop, 0.0), ask(crop, 1.0)]).all()
+    mesh = Recognizer(models_dir, cropped=True)(crop).mesh
+    assert mesh is not None
+
+    def support(image: np.ndarray, presence: float) -> float:
+        return ask(image, replace(mesh, presence=presence))
+
+    assert support(crop, 0.2) > Limits.of(Bundle.open(models_dir)).support > support(grey, 0.01)
+    assert support(crop, 0.4) > support(crop, 0.2)
+    assert np.isfinite([support(crop, 0.0), support(crop, 1.0)]).all()
+
+
+def test_a_face_elsewhere_speaks_for_no_mesh(models_dir: Path, portrait: np.ndarray) -> None:
+    """The whole portrait is no face crop: the mesh that is laid over it is none of the face."""
+    reading = Recognizer(models_dir, cropped=True)(portrait)
+    assert (reading.label, reading.reason) == ("unknown", "not a face")
+
+
+def test_patches_of_the_portrait_are_no_faces(models_dir: Path, portrait: np.ndarray) -> None:
+    """Of a hundred squares beside the face, said to be face crops, at most one in ten is read: her
+    suit has round badges."""
+    face = Recognizer(models_dir, tracking=False)(portrait).mesh
+    assert face is not None
+    (left, top), (right, bottom) = (f(face.landmarks[:, :2], axis=0) for f in (np.min, np.max))
+    recognise, rng, read = Recognizer(models_dir, cropped=True), np.random.default_rng(5), []
+    while len(read) < 100:
+        side = int(rng.integers(48, 240))
+        x, y = (int(rng.integers(0, size - side)) for size in portrait.shape[1::-1])
+        if x > right or x + side < left or y > bottom or y + side < top:
+            patch = np.ascontiguousarray(portrait[y : y + side, x : x + side])
+            read.append(recognise(patch).label != "unknown")
+    assert sum(read) <= 10
 
 
 @pytest.mark.parametrize("cropped", [False, True])

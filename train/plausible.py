@@ -22,6 +22,7 @@ from edge.cameras.opencv import decode
 from edge.errors import SetupError
 from edge.mesh.tracker import DETECTOR_FILE
 from edge.plausible import BELIEVED, SecondOpinion, pose
+from edge.types import Mesh
 from train import command
 from train.dataset import Picture
 from train.fitted import store
@@ -36,13 +37,14 @@ def poses(landmarks: Array) -> Array:
     return np.array([pose(mesh) for mesh in landmarks], np.float32).reshape(-1, 3)
 
 
-def support(pictures: Sequence[Picture], presence: Array) -> Array:
-    """(N,) what speaks for a face in each picture; infinite where the presence (N,) is enough."""
+def support(pictures: Sequence[Picture], landmarks: Array, presence: Array) -> Array:
+    """(N,) what speaks for a face in each picture, where its mesh (N, 468, 3) is; infinite where
+    the presence (N,) is enough."""
     ask = SecondOpinion(DEFAULT_DIR / DETECTOR_FILE)
     found = np.full(len(presence), np.inf, np.float32)
     for i in tqdm(np.flatnonzero(presence < BELIEVED), desc="doubtful pictures", unit="picture"):
         image = decode(pictures[i].read_bytes(), pictures[i].id)
-        found[i] = ask(image, float(presence[i]))
+        found[i] = ask(image, Mesh(landmarks[i], float(presence[i])))
     return found
 
 
@@ -53,9 +55,11 @@ def save(out: Path, data: Data) -> None:
             out / FILE,
             source=data.source,
             pose=poses(data.landmarks),
-            support=support(data.pictures, data.presence),
+            support=support(data.pictures, data.landmarks, data.presence),
             validation_pose=poses(data.validation_landmarks),
-            validation_support=support(data.validation_pictures, data.validation_presence),
+            validation_support=support(
+                data.validation_pictures, data.validation_landmarks, data.validation_presence
+            ),
             validation_group=data.validation_group,
             validation_mirrored=data.validation_mirrored,
         )
