@@ -111,6 +111,7 @@ data-given:
 
 two-given:
 	@test -n "$(A)" -a -n "$(B)" || { echo 'say what to compare: make $(MAKECMDGOALS) $(EXAMPLE)' >&2; exit 2; }
+	@test "$(A)" != "$(B)" || { echo 'A and B are the same: $(A)' >&2; exit 2; }
 
 .venv/.ready: pyproject.toml constraints.txt $(if $(OPENCV),.venv/.opencv)
 	@echo 'installing the device environment into .venv (a minute or two) …' >&2

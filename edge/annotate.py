@@ -74,7 +74,9 @@ class Annotator:
     """Writes an annotated picture of each frame into a folder."""
 
     def __init__(self, folder: Path, edges: NDArray[np.int32]) -> None:
-        """`edges` (E, 2): the mesh's tessellation."""
+        """`edges` (E, 2): the mesh's tessellation. Raises SourceError where `folder` is none."""
+        if folder.exists() and not folder.is_dir():
+            raise SourceError(f"--annotate {folder}: is no folder")
         self._folder, self._edges = folder, edges
 
     def __call__(self, name: Path, frame: Frame, reading: Reading) -> None:

@@ -20,9 +20,10 @@ BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Run
 def load(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """The arrays `names` of the file. Raises SetupError when it is missing, broken or lacks one."""
     try:
+        with path.open("rb") as file:
+            if file.read(2) != b"PK":  # of which numpy would say that it may be pickled
+                raise SetupError(f"{path}: cannot be read: not an .npz file")
         with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise SetupError(f"{path}: a single array, not an .npz file")
             missing = [name for name in names if name not in file]
             if missing:
                 raise SetupError(f"{path}: array {missing[0]!r} is missing")

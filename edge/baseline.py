@@ -59,9 +59,7 @@ class Baseline:
             if not path.exists():
                 return None
         except OSError as error:
-            raise SetupError(
-                f"classify.baseline: {path} cannot be read: {error.strerror}"
-            ) from None
+            raise SetupError(f"{path} cannot be read: {error.strerror}") from None
         found = load(path, ARRAYS)
         remedy = "run `python -m edge calibrate` again"
         if not _is_mesh(found["landmarks"]):

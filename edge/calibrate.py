@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge import baseline
 from edge.aim import aim
 from edge.cameras.live import Live
-from edge.errors import EdgeError, OutputError, SettingsError
+from edge.errors import EdgeError, OutputError
 from edge.features import aligned
 from edge.pipeline import Recognizer, follow
 from edge.settings import ClassifySettings, Settings
@@ -198,10 +198,8 @@ def resting(
 def watch(settings: Settings, tell: Callable[[object], None]) -> int:
     """Calibrate with the camera of the settings, and tell how it goes; the exit status.
 
-    Raises EdgeError where it cannot begin.
+    Raises EdgeError where it cannot begin. The settings say where the baseline goes.
     """
-    if not settings.classify.baseline:
-        raise SettingsError("say where to keep the resting face: --out FILE, or classify.baseline")
     recognise = Recognizer.of(settings)
     baseline.mean_neutral(recognise.bundle)  # now it is told where that lacks
     calibrate = Calibrator(settings.classify, recognise)

@@ -116,13 +116,13 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
     recognise.know(settings.classify, _tell)
     publishers: list[Publisher | Calibrator] = [JsonLines(sys.stdout)]
     page = settings.page.port > 0
-    source = _source(settings.camera.source, again=page)
     if page:
         from edge.calibrate import Calibrator
         from edge.publish.page import Page
 
         calibrate = Calibrator(settings.classify, recognise)
         publishers += [Page(settings.page, lambda: _machine(calibrate), calibrate.start), calibrate]
+    source = _source(settings.camera.source, again=page)
     while True:
         camera: Camera | Live
         if is_live(source) or page:  # to be looked at, a clip plays at its own speed
@@ -142,6 +142,8 @@ def calibrate(options: argparse.Namespace, loaded: Loaded) -> int:
     """Five seconds of a resting face → the baseline."""
     from edge.calibrate import watch
 
+    if not loaded.settings.classify.baseline:
+        raise SettingsError("say where to keep the resting face: --out FILE, or classify.baseline")
     chosen = replace(loaded.settings.camera, source=_source(loaded.settings.camera.source))
     return watch(replace(loaded.settings, camera=chosen), _tell)
 
@@ -221,6 +223,8 @@ def _machine(calibrate: Calibrator) -> dict[str, Any]:
 def _source(source: str, *, again: bool = False) -> str:
     """URI of what `run` reads. `again`: files are played over and over."""
     if source not in ("auto", "camera", "sample"):
+        if again and not is_live(source):
+            _tell(f"playing {source} until Ctrl-C")
         return source
     if source != "sample":
         uri = find_camera()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge.baseline import Baseline, absent
 from edge.bundle import Bundle
 from edge.classify import open_classifier
+from edge.errors import SettingsError, SetupError
 from edge.mesh import open_mesher
 from edge.plausible import open_plausible
 from edge.risk import ANY, least_confidence
@@ -63,21 +64,28 @@ class Recognizer:
     @classmethod
     def of(cls, settings: Settings, tracking: bool = True, *, cropped: bool = False) -> Recognizer:
         """The one that the settings ask for, but for the baseline: see `know`."""
-        chosen = settings.classify
-        mesh = settings.mesh
+        chosen, mesh = settings.classify, settings.mesh
+        has = Bundle.open(Path(chosen.bundle) if chosen.bundle else None).models
+        if chosen.model not in has:
+            raise SettingsError(
+                f"classify.model = {chosen.model!r}: the bundle has {', '.join(has)}"
+            )
         one = cls(chosen.bundle or None, chosen.model, tracking, cropped=cropped, mesh=mesh)
         one._least = one.least_confidence(chosen.max_risk, "classify.max_risk")
         return one
 
     def know(self, settings: ClassifySettings, tell: Callable[[str], None] | None = None) -> None:
-        """Take the baseline that the settings name. Raises SetupError where it is of no use.
+        """Take the baseline that the settings name. Raises SettingsError where it is of no use.
 
         `tell`: given one line where there is no such file yet.
         """
         self.baseline = None
         if settings.baseline:
             path, strength = Path(settings.baseline), settings.baseline_strength
-            self.baseline = Baseline.open(path, self.bundle, strength)
+            try:
+                self.baseline = Baseline.open(path, self.bundle, strength)
+            except SetupError as error:
+                raise SettingsError(f"classify.baseline: {error}") from None
             if self.baseline is None and tell:
                 tell(absent(path))
 

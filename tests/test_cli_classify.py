@@ -117,7 +117,7 @@ def test_every_mistake_is_one_line_and_the_rest_is_read(
 @pytest.mark.parametrize(
     ("arguments", "said", "status"),
     [
-        (["--model", "cnn"], "no model 'cnn'", 1),
+        (["--model", "cnn"], "classify.model = 'cnn': the bundle has svm, gnn, both", 78),
         (["--models", "nowhere"], "nowhere/manifest.json is missing", 1),
         (["--config", "nowhere.toml"], "nowhere.toml: cannot be read", 78),
         (["--config", "wrong.toml"], "wrong.toml: mesh.threads = 0", 78),
@@ -210,7 +210,7 @@ def test_annotate_into_what_is_no_folder(
     result = command("classify", "a.jpg", "--annotate", "out")
     assert result.returncode == 1
     (told,) = result.complaints
-    assert "cannot be written" in told
+    assert told == "--annotate out: is no folder"
     assert (tmp_path / "out").read_text() == "a file"
 
 

@@ -204,7 +204,7 @@ def test_a_model_that_is_not_there(start: Callable[..., Daemon]) -> None:
     assert daemon.process.wait(timeout=20) == 78  # systemd does not try again
     daemon.until(lambda: daemon.told)
     (line,) = daemon.told
-    assert "no model 'nn'" in line
+    assert "classify.model = 'nn'" in line
 
 
 def test_a_clip_ends(start: Callable[..., Daemon], models_dir: Path) -> None:
