@@ -19,10 +19,15 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from edge.lean import later
 
-# numpy 1 loads these for whoever may need them, 8 MB with the OpenSSL of its random numbers; numpy
-# 2 lets most of them wait. A library leaves its host's modules alone: only the program does this.
+DOCS = ("", "_scalars")  # of numpy's functions in C, and of its scalars
+
+# Python and numpy 1 load these for whoever may need them, 9 MB with the OpenSSL of numpy's random
+# numbers; numpy 2 lets most of them wait. A library leaves its host's modules alone: only the
+# program does this.
 with later(
-    *("numpy.ctypeslib", "numpy.fft", "numpy.ma", "numpy.polynomial", "numpy.random", "pickle")
+    *("inspect", "ipaddress", "pickle"),
+    *("numpy.ctypeslib", "numpy.fft", "numpy.ma", "numpy.polynomial", "numpy.random"),
+    *(f"{core}._add_newdocs{more}" for core in ("numpy.core", "numpy._core") for more in DOCS),
 ):
     from edge.cli import main
 
