@@ -97,7 +97,7 @@ bundle: edge models ## one archive that installs on a device without internet (A
 
 bundle-here: build/bundle-here/.ready
 
-build/bundle-here/.ready: $(shell find edge models systemd -type f -not -name '*.pyc' -not -name 'sample.*') convert/pack.py constraints.txt pyproject.toml | edge models
+build/bundle-here/.ready: $(shell find edge models systemd -type f -not -name '*.pyc' -not -name '*.so' -not -name 'sample.*') convert/pack.py constraints.txt pyproject.toml | edge models
 	@.venv/bin/python -m convert.pack build/bundle-here $(addprefix --python=,$(FOR_PYTHON))
 	@touch $@
 
