@@ -17,7 +17,7 @@ if sys.argv[1:2] == ["daemon"]:
 # Between two frames, a second thread of OpenBLAS would spin: a third of a core for nothing.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from edge.lean import later
+from edge.lean import bare, later
 
 DOCS = ("", "_scalars")  # of numpy's functions in C, and of its scalars
 
@@ -30,6 +30,8 @@ with later(
     *(f"{core}._add_newdocs{more}" for core in ("numpy.core", "numpy._core") for more in DOCS),
 ):
     from edge.cli import main
+
+bare("ai_edge_litert")  # itself, it loads a library of 8 MB that its interpreter never calls
 
 status = main()
 # Now, without waiting: a thread may sit in a camera's driver for seconds more.

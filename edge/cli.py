@@ -134,6 +134,7 @@ def run(options: argparse.Namespace, loaded: Loaded) -> int:
             for frame, reading in follow(camera, recognise, smooth):
                 for publish in publishers:
                     publish(frame, reading)
+                del frame
         if not page or is_live(source):
             return 1 if failures else 0
 

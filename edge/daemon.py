@@ -74,6 +74,7 @@ class Service:
                     publisher(frame, reading)
             self._calibrate(frame, reading)
             self._note(frame, reading)
+            del frame
         return self._reloading and not self._stopping
 
     def reload(self, load: Callable[[], Settings]) -> None:

@@ -1,4 +1,4 @@
-"""Modules that wait until they are used."""
+"""Modules that wait until they are used, and packages that do nothing of their own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
+from importlib.util import LazyLoader, find_spec, module_from_spec
 from types import ModuleType
 
 
@@ -19,6 +19,13 @@ def later(*names: str) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+def bare(name: str) -> None:
+    """Package `name`, where it is installed, only as the place where its modules are."""
+    spec = find_spec(name)
+    if spec and name not in sys.modules:
+        sys.modules[name] = module_from_spec(spec)
 
 
 class _Finder:

@@ -169,3 +169,4 @@ def follow(
         watch.lap("smooth")
         steady.timings_ms.update(watch.laps_ms)
         yield frame, steady
+        del frame

@@ -1,7 +1,8 @@
 """A camera for months: the newest frame wins, and a camera that is lost is told and opened again.
 
 One thread reads the source as fast as it delivers, so that nothing queues up in a driver or a
-socket; whoever iterates gets the newest frame, or a Gap while there is none.
+socket; whoever iterates gets the newest frame, or a Gap while there is none. Along the loop a frame
+is let go (`del`) before the next one is made: each is a megabyte.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class Live:
                 # On average one frame each interval; after a pause, no hurry to catch up.
                 self._due_s = max(self._due_s + self._interval_s, now)
                 yield frame
+                frame = None
             elif self._death is not None:
                 raise self._death
             elif ended:
@@ -178,6 +180,7 @@ class Live:
                         continue
                     frame = replace(frame, clock_s=monotonic())
                 self._put(frame)
+                del frame
                 if self._closed.is_set():
                     return
         finally:

@@ -160,6 +160,7 @@ class Video:
             capture_ms = (perf_counter() - start) * 1e3
             clock = time.monotonic() if self._live else position
             yield Frame(np.asarray(image, np.uint8), moment, self._uri, index, capture_ms, clock)
+            del image
             index += 1
         if self._live:
             raise SourceError(f"{self._uri}: no more frames: the camera or the stream is gone")

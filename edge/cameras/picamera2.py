@@ -223,6 +223,7 @@ class PiCamera:
             capture_ms = (perf_counter() - start) * 1e3
             moment, clock = time.time() - age_s, time.monotonic() - age_s
             yield Frame(image, moment, "picamera2:", index, capture_ms, clock)
+            del image, buffer
             index += 1
 
     def _restart(self) -> None:

@@ -74,6 +74,7 @@ class Y4m:
             capture_ms = (perf_counter() - start) * 1e3
             moment = index / self._rate
             yield Frame(image, moment, str(self._path), index, capture_ms, moment)
+            del image
             index += 1
 
     def close(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -14,7 +16,9 @@ import pytest
 from edge.cameras import always
 from edge.cameras.live import Live
 from edge.errors import SourceError
+from edge.pipeline import Recognizer, follow
 from edge.settings import CameraSettings
+from edge.smooth import Smoother
 from edge.types import Frame, Gap
 from tests.tools.mjpeg import Stream, jpegs
 
@@ -239,3 +243,31 @@ def test_a_stream_is_cut_stalls_breaks_and_comes_back(models_dir: Any) -> None:
     until(camera, lambda e: isinstance(e, Frame) and e.image.shape == first.image.shape)
     camera.close()
     stream.cut()
+
+
+def test_a_frame_is_let_go_before_the_next_is_made(
+    live: Callable[..., Live], models_dir: Path
+) -> None:
+    """It is a megabyte: of those that were read, nothing on the way keeps the last."""
+    kept, read = [], threading.Event()
+
+    class Camera(Script):
+        def __iter__(self) -> Iterator[Frame]:
+            for index in range(3):
+                image = IMAGE.copy()
+                held = weakref.ref(image)
+                yield Frame(image, 0.0, "test://", index, clock_s=monotonic())
+                del image
+                assert read.wait(5)
+                read.clear()
+                time.sleep(0.1)  # for who has read it to ask for the next one
+                kept.append(held() is not None)
+            raise SourceError("unplugged")
+
+    camera = live(Camera([]))
+    for frame, _ in follow(camera, Recognizer(models_dir), Smoother()):
+        if isinstance(frame, Gap):
+            break
+        del frame
+        read.set()
+    assert kept == [False] * 3
