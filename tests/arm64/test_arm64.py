@@ -34,6 +34,10 @@ LINES = {
     "daemon --source slow.y4m --set output.stdout=frames --set smooth.time_constant_seconds=0": 6,
 }
 """Arguments, and how many readings have to come."""
+LANDMARK, PROBABILITY = 0.02, 0.003
+"""What may differ, pixels and 0 to 1. Places in a crop are rounded to 1/256 pixel: where the last
+bits of a network, which depend on the x86 processor, too, round one another way, landmarks of the
+next look moved by 0.01 pixels, and a probability by 0.0011."""
 
 
 @pytest.fixture(params=["3.11", "3.13"])
@@ -75,8 +79,8 @@ def test_same_readings(command: Command, inputs: None, emulated: Path, line: str
     for ours, theirs in zip(expected.readings, got.readings, strict=True):
         exact = ("source", "frame", "time_s", "face", "label")
         assert [theirs[key] for key in exact] == [ours[key] for key in exact]
-        assert theirs["probabilities"] == pytest.approx(ours["probabilities"], abs=1e-3)
-        assert theirs["presence"] == pytest.approx(ours["presence"], abs=1e-3)
+        assert theirs["probabilities"] == pytest.approx(ours["probabilities"], abs=PROBABILITY)
+        assert theirs["presence"] == pytest.approx(ours["presence"], abs=PROBABILITY)
 
 
 def test_same_mesh_with_the_pinned_wheels(
@@ -85,7 +89,7 @@ def test_same_mesh_with_the_pinned_wheels(
     (here,) = command("sample.png", module="tests.arm64.probe").readings
     (there,) = command("sample.png", module="tests.arm64.probe", python=emulated).readings
     assert (there["machine"], there["version"]) == ("aarch64", version)
-    assert np.abs(np.subtract(there["landmarks"], here["landmarks"])).max() < 1e-3  # pixels
+    assert np.abs(np.subtract(there["landmarks"], here["landmarks"])).max() < LANDMARK
 
     machine = {"python_full_version": f"{version}.0", "platform_machine": "aarch64"}
     lines = (REPO / "constraints.txt").read_text().splitlines()
