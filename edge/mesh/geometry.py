@@ -92,7 +92,7 @@ _FAR = 1e6
 _RED_BLUE = np.uint32(0x00FF00FF)
 _BYTE = np.uint32(255)
 _EIGHT = np.uint32(8)
-_FAR = 2.0**29
+_BEYOND = 2.0**29
 """1/256 pixels: beyond any picture, and the sum of two still is an int32."""
 
 
@@ -220,8 +220,8 @@ class Cropper:
         self, out: NDArray[np.uint32], start: float, u_side: float, v_side: float, last: int
     ) -> None:
         """Positions along one axis of the frame, in 1/256 pixel."""
-        along = np.clip(self._ramp * u_side + start, -_FAR, _FAR)
-        down = np.clip(self._ramp * v_side, -_FAR, _FAR)
+        along = np.clip(self._ramp * u_side + start, -_BEYOND, _BEYOND)
+        down = np.clip(self._ramp * v_side, -_BEYOND, _BEYOND)
         signed = out.view(np.int32)
         np.add(down.astype(np.int32)[:, None], along.astype(np.int32), out=signed)
         low = min(along[0], along[-1]) + min(down[0], down[-1])
