@@ -32,8 +32,8 @@ from train import crops, meshes
 Array = NDArray[Any]
 VERSION = 2
 """Raised whenever the code makes other frames of the same pictures, or cuts other faces."""
-LOOKS = 3
-"""Raised whenever the mesher finds other meshes in the same frames."""
+LOOKS, FOLLOWS = 3, 2
+"""Raised whenever the mesher finds other meshes in the same frames, in those that it follows."""
 BATCH = 25
 """Pictures a worker takes at once."""
 
@@ -115,7 +115,10 @@ def look(
     """Look at all cells; `control`: (N, 48, 48) uint8 → (N, 7). Kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{cell.name}.npz" for cell in todo]
-    made_by = [cell.stamp(LOOKS, meshes.provenance(), control_stamp) for cell in todo]
+    by = meshes.provenance(), control_stamp
+    made_by = [
+        cell.stamp(LOOKS, *by, *([FOLLOWS] if cell.condition.followed else [])) for cell in todo
+    ]
     missing = [
         i
         for i, (path, stamp) in enumerate(zip(paths, made_by, strict=True))

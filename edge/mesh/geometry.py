@@ -28,6 +28,8 @@ RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 
 FAR_TURN, FAR_SHARE = 0.1, 0.08
 """Radians, and share of a ROI's side, from which on a look is too far off to be believed."""
+MOVES_TURN, MOVES_SHARE = 0.035, 0.02
+"""The same, from which on a face moves: more than the landmarks of one that keeps still tremble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,26 @@ class Roi:
         half = self.size / 2
         return self.cx - half * ux + half * uy, self.cy - half * uy - half * ux, ux, uy
 
-    def is_far_from(self, other: Roi) -> bool:
+    def is_far_from(self, other: Roi, turn: float = FAR_TURN, share: float = FAR_SHARE) -> bool:
         """Whether a look at one shows a face that is in the other askew."""
-        turned = (self.angle - other.angle + pi) % (2 * pi) - pi
         moved = hypot(self.cx - other.cx, self.cy - other.cy)
         grown = abs(self.size - other.size)
-        return abs(turned) > FAR_TURN or max(moved, grown) > FAR_SHARE * other.size
+        return abs(self._turned_from(other)) > turn or max(moved, grown) > share * other.size
+
+    def ahead_of(self, before: Roi) -> Roi:
+        """Where a face will be that went from `before` to here; here, where it hardly moved."""
+        if not self.is_far_from(before, MOVES_TURN, MOVES_SHARE):
+            return self
+        return Roi(
+            2 * self.cx - before.cx,
+            2 * self.cy - before.cy,
+            self.size * min(max(self.size / before.size, 1 / _GROWS), _GROWS),
+            self.angle + self._turned_from(before),
+        )
+
+    def _turned_from(self, other: Roi) -> float:
+        """Radians, -π to π."""
+        return (self.angle - other.angle + pi) % (2 * pi) - pi
 
     def to_frame(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Points (N, 3) in ROI units (0 to 1 over the ROI; z in the same scale) → frame pixels."""
@@ -87,6 +103,8 @@ class Roi:
         return Roi(width / 2, height / 2, max(width, height))
 
 
+_GROWS = 1.25
+"""At most, from one frame to the next, × its size."""
 _FAR = 1e6
 """Pixels."""
 _RED_BLUE = np.uint32(0x00FF00FF)

@@ -31,13 +31,13 @@ more looks see more that is not there. True ones of 30 pixels or more all had mo
 class Mesher:
     """Frame → the mesh of one face, or None.
 
-    `tracking` looks first where the last frame's face was, and asks the detector only when the
-    face is not there any more. Without it every frame stands alone, and is looked at as often as a
-    face crop (`CropMesher`), which the classifiers learnt from. Where the detector finds no face in
-    the whole frame it looks `elsewhere`, too: at once in a frame that stands alone, else, since the
-    next frame comes soon, in every second frame at one place. With `mesh.still`, a frame in
-    which nothing moved since the last one that was read gives the same Mesh (the same object), or
-    None, again.
+    `tracking` looks first where the last frame's face was, or, while it moves, where it goes on to,
+    and asks the detector only when the face is not there any more. Without it every frame stands
+    alone, and is looked at as often as a face crop (`CropMesher`), which the classifiers learnt
+    from. Where the detector finds no face in the whole frame it looks `elsewhere`, too: at once in
+    a frame that stands alone, else, since the next frame comes soon, in every second frame at one
+    place. With `mesh.still`, a frame in which nothing moved since the last one that was read gives
+    the same Mesh (the same object), or None, again.
     """
 
     def __init__(
@@ -50,7 +50,8 @@ class Mesher:
         self._look = Landmarker(landmarker, settings.threads)
         self._still = Still() if settings.still and tracking else None
         self._mesh: Mesh | None = None
-        self._roi: Roi | None = None
+        self._seen: Roi | None = None  # where the last frame's face was
+        self._next: Roi | None = None  # where this frame's is looked for
         self._lost: Roi | None = None  # where the last face was
         self._faceless = 0  # frames in a row
 
@@ -65,35 +66,36 @@ class Mesher:
         tracked = self._follow(image, watch)
         mesh = tracked or self._find(image, watch)
         if tracked is None:
-            self._lost = self._roi or self._lost
-            self._roi = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
+            self._lost = self._seen or self._lost
+            self._seen = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
+            self._next = self._seen
         if self._still:
             sure = tracked is not None or self._faceless % 2 == 1  # the whole frame was searched
-            mesh = self._still.look(image, mesh, self._roi, sure=sure)
+            mesh = self._still.look(image, mesh, self._seen, sure=sure)
         self._mesh = mesh
         watch.lap("mesh" if mesh else "detect")
         return mesh
 
     def reset(self) -> None:
         """Forget the face that was tracked: the next frame belongs to another scene."""
-        self._roi = self._lost = None
+        self._seen = self._next = self._lost = None
         self._faceless = 0
         if self._still:
             self._still.reset()
 
     def _follow(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
-        if self._roi is None:
+        if self._seen is None or self._next is None:
             return None
-        mesh = self._believe(self._look(image, self._roi, watch))
+        mesh = self._believe(self._look(image, self._next, watch))
         if mesh is None:
             return None
         found = Roi.of_landmarks(mesh.landmarks)
-        if found.is_far_from(self._roi):  # it moved fast: the look was askew
+        if found.is_far_from(self._next):  # it moved in another way: the look was askew
             mesh = self._believe(self._look(image, found, watch))
             if mesh is None:
                 return None
             found = Roi.of_landmarks(mesh.landmarks)
-        self._roi = found
+        self._seen, self._next = found, found.ahead_of(self._seen)
         return mesh
 
     def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:

@@ -101,3 +101,30 @@ def test_roi_of_landmarks_levels_the_eyes_and_holds_the_face() -> None:
 def test_an_unknown_border_is_an_error() -> None:
     with pytest.raises(ValueError, match="'edge', 'black'"):
         Cropper(8, outside="grey")
+
+
+@given(
+    st.builds(Roi, st.floats(0, 640), st.floats(0, 480), st.floats(40, 400), st.floats(-3, 3)),
+    st.floats(-8, 8),
+    st.floats(-8, 8),
+    st.floats(0.9, 1.1),
+    st.floats(-0.09, 0.09),
+)
+def test_what_moves_goes_on_and_what_trembles_stays(
+    before: Roi, right: float, down: float, grown: float, turned: float
+) -> None:
+    after = Roi(before.cx + right, before.cy + down, before.size * grown, before.angle + turned)
+    ahead = after.ahead_of(before)
+    if np.hypot(right, down) < 0.01 * before.size and abs(grown - 1) < 0.01 and abs(turned) < 0.03:
+        assert ahead == after
+    if ahead != after:
+        assert (ahead.cx, ahead.cy) == pytest.approx((after.cx + right, after.cy + down))
+        assert ahead.size == pytest.approx(after.size * grown)
+        assert ahead.angle == pytest.approx(after.angle + turned)
+    if abs(turned) > 0.06 or abs(grown - 1) > 0.04 or np.hypot(right, down) > 0.05 * before.size:
+        assert ahead != after
+
+
+def test_a_turn_goes_on_across_half_a_circle() -> None:
+    ahead = Roi(9, 9, 50, -np.pi + 0.02).ahead_of(Roi(9, 9, 50, np.pi - 0.06))
+    assert ahead.angle == pytest.approx(-np.pi + 0.1)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge.cameras.y4m import Y4m
+from edge.mesh.geometry import Roi
 from edge.mesh.mediapipe import MediaPipeMesher
 from edge.settings import MeshSettings
 
@@ -42,10 +43,24 @@ def test_still_photographs(
     check(*compare(mesher(select="surest", crop_looks=1), reference, photographs, error))
 
 
-def test_tracked_clip(mesher: Callable, models_dir: Path, error: Callable) -> None:
+def test_tracked_clip(
+    mesher: Callable, models_dir: Path, error: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MediaPipe looks where the face was, we where it goes on to: here we do as it does."""
+    monkeypatch.setattr(Roi, "ahead_of", lambda self, before: self)
     reference = MediaPipeMesher(MeshSettings(), tracking=True)
     frames = (frame.image for frame in Y4m(models_dir / "sample.y4m"))
     check(*compare(mesher(tracking=True, select="surest"), reference, frames, error))
+
+
+def test_of_what_moves_our_meshes_are_nearer_to_those_of_still_pictures(
+    mesher: Callable, models_dir: Path, error: Callable
+) -> None:
+    frames = [frame.image for frame in Y4m(models_dir / "sample.y4m")]
+    alone, off = mesher(), []
+    for follow in (mesher(tracking=True), MediaPipeMesher(MeshSettings(), tracking=True)):
+        off.append(np.median(compare(follow, alone, frames, error)[0]))
+    assert off[0] < 0.8 * off[1]
 
 
 def test_z_is_mediapipes_too(mesher: Callable, portrait: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from edge import interpreter
 from edge.cameras.y4m import Y4m
 from edge.errors import SetupError
 from edge.mesh import tracker
+from edge.mesh.geometry import Roi
 from edge.mesh.topology import CONNECTIONS_FILE, tessellation
 from edge.mesh.tracker import LANDMARK_FILE, CropMesher
 from edge.settings import MeshSettings
@@ -47,6 +48,24 @@ def test_a_lost_face_is_found_in_the_same_frame(
     assert (found is None) == (expected is None)
     if found:
         assert error(found, expected) < 0.05
+
+
+def test_a_face_that_moves_is_expected_where_it_goes(
+    mesher: Callable, portrait: np.ndarray, error: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked for where it was last, a head that is tilted by 5° a frame would be seen askew."""
+    height, width = portrait.shape[:2]
+    turns = [cv2.getRotationMatrix2D((225, 123), 5.0 * step, 1) for step in range(12)]
+    shown = [cv2.warpAffine(portrait, turn, (width, height)) for turn in turns]
+    alone = [mesher()(image) for image in shown]
+    errors = []
+    for ahead in (Roi.ahead_of, lambda self, before: self):
+        monkeypatch.setattr(Roi, "ahead_of", ahead)
+        track = mesher(tracking=True)
+        meshes = [track(image) for image in shown]
+        pairs = list(zip(meshes, alone, strict=True))[3:]
+        errors.append(np.mean([error(one, other) for one, other in pairs]))
+    assert errors[0] < 0.85 * errors[1]
 
 
 def test_a_picture_alone_is_looked_at_like_a_crop(
