@@ -27,9 +27,13 @@ def load(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
             missing = [name for name in names if name not in file]
             if missing:
                 raise SetupError(f"{path}: array {missing[0]!r} is missing")
-            return {name: file[name] for name in names}
+            found = {name: file[name] for name in names}
+            odd = [name for name, value in found.items() if not isinstance(value, np.ndarray)]
+            if odd:
+                raise SetupError(f"{path}: {odd[0]!r} is no array")
+            return found
     except FileNotFoundError:
         raise SetupError(f"{path} is missing") from None
-    except (OSError, ValueError, TypeError, KeyError, *BROKEN_ZIP) as error:
+    except (OSError, ValueError, TypeError, KeyError, MemoryError, *BROKEN_ZIP) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SetupError(f"{path}: cannot be read: {reason}") from None

@@ -165,7 +165,12 @@ def daemon(options: argparse.Namespace, loaded: Loaded) -> int:
 def settings(options: argparse.Namespace, loaded: Loaded) -> int:
     """The effective settings and where each came from, as TOML."""
     del options
-    print(as_toml(loaded))
+    try:
+        print(as_toml(loaded), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write the settings: {error.strerror}") from None
     return 0
 
 
@@ -173,7 +178,12 @@ def doctor(options: argparse.Namespace) -> int:
     """What works here, what does not, and what to do about it."""
     from edge.doctor import report
 
-    return report(lambda: _load(options), sys.stdout, as_json=options.json)
+    try:
+        return report(lambda: _load(options), sys.stdout, as_json=options.json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write what was found: {error.strerror}") from None
 
 
 COMMANDS: dict[str, Callable[..., int]] = {

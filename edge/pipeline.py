@@ -65,7 +65,12 @@ class Recognizer:
     def of(cls, settings: Settings, tracking: bool = True, *, cropped: bool = False) -> Recognizer:
         """The one that the settings ask for, but for the baseline: see `know`."""
         chosen, mesh = settings.classify, settings.mesh
-        has = Bundle.open(Path(chosen.bundle) if chosen.bundle else None).models
+        try:
+            has = Bundle.open(Path(chosen.bundle) if chosen.bundle else None).models
+        except SetupError as error:
+            if not chosen.bundle:
+                raise
+            raise SettingsError(f"classify.bundle: {error}") from None
         if chosen.model not in has:
             raise SettingsError(
                 f"classify.model = {chosen.model!r}: the bundle has {', '.join(has)}"
@@ -79,7 +84,7 @@ class Recognizer:
 
         `tell`: given one line where there is no such file yet.
         """
-        self.baseline = None
+        self.baseline = self._last = None
         if settings.baseline:
             path, strength = Path(settings.baseline), settings.baseline_strength
             try:

@@ -118,7 +118,7 @@ def test_every_mistake_is_one_line_and_the_rest_is_read(
     ("arguments", "said", "status"),
     [
         (["--model", "cnn"], "classify.model = 'cnn': the bundle has svm, gnn, both", 78),
-        (["--models", "nowhere"], "nowhere/manifest.json is missing", 1),
+        (["--models", "nowhere"], "classify.bundle: nowhere/manifest.json is missing", 78),
         (["--config", "nowhere.toml"], "nowhere.toml: cannot be read", 78),
         (["--config", "wrong.toml"], "wrong.toml: mesh.threads = 0", 78),
     ],

@@ -57,19 +57,28 @@ class Roi:
         grown = abs(self.size - other.size)
         return abs(self._turned_from(other)) > turn or max(moved, grown) > share * other.size
 
-    def ahead_of(self, before: Roi) -> Roi:
-        """Where a face will be that went from `before` to here; here, where it hardly moved."""
-        if not self.is_far_from(before, MOVES_TURN, MOVES_SHARE):
+    def step_from(self, before: Roi) -> tuple[float, float, float, float]:
+        """Right, down, grown, turned: pixels, pixels, share of the size, radians from -π to π."""
+        right, down = self.cx - before.cx, self.cy - before.cy
+        return right, down, self.size / before.size - 1, self._turned_from(before)
+
+    def ahead_of(self, before: Roi, earlier: Roi) -> Roi:
+        """Where a face will be that went from `earlier` to `before` to here, as far as it kept on.
+
+        That is the smaller of each movement's two steps, and none that was turned back: a face, or
+        a camera, that shakes is here again sooner than anywhere else. Nor is one expected to go on
+        that moved so fast that it is looked at twice anyway.
+        """
+        moves = self.is_far_from(before, MOVES_TURN, MOVES_SHARE)
+        if not moves or self.is_far_from(before):
             return self
-        return Roi(
-            2 * self.cx - before.cx,
-            2 * self.cy - before.cy,
-            self.size * min(max(self.size / before.size, 1 / _GROWS), _GROWS),
-            self.angle + self._turned_from(before),
+        steps = zip(self.step_from(before), before.step_from(earlier), strict=True)
+        right, down, grown, turned = (
+            min(step, key=abs) if step[0] * step[1] > 0 else 0.0 for step in steps
         )
+        return Roi(self.cx + right, self.cy + down, self.size * (1 + grown), self.angle + turned)
 
     def _turned_from(self, other: Roi) -> float:
-        """Radians, -π to π."""
         return (self.angle - other.angle + pi) % (2 * pi) - pi
 
     def to_frame(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -103,8 +112,6 @@ class Roi:
         return Roi(width / 2, height / 2, max(width, height))
 
 
-_GROWS = 1.25
-"""At most, from one frame to the next, × its size."""
 _FAR = 1e6
 """Pixels."""
 _RED_BLUE = np.uint32(0x00FF00FF)

@@ -51,6 +51,7 @@ class Mesher:
         self._still = Still() if settings.still and tracking else None
         self._mesh: Mesh | None = None
         self._seen: Roi | None = None  # where the last frame's face was
+        self._before: Roi | None = None  # where it was in the frame before that
         self._next: Roi | None = None  # where this frame's is looked for
         self._lost: Roi | None = None  # where the last face was
         self._faceless = 0  # frames in a row
@@ -68,7 +69,7 @@ class Mesher:
         if tracked is None:
             self._lost = self._seen or self._lost
             self._seen = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
-            self._next = self._seen
+            self._before = self._next = self._seen
         if self._still:
             sure = tracked is not None or self._faceless % 2 == 1  # the whole frame was searched
             mesh = self._still.look(image, mesh, self._seen, sure=sure)
@@ -78,24 +79,29 @@ class Mesher:
 
     def reset(self) -> None:
         """Forget the face that was tracked: the next frame belongs to another scene."""
-        self._seen = self._next = self._lost = None
+        self._seen = self._before = self._next = self._lost = None
         self._faceless = 0
         if self._still:
             self._still.reset()
 
     def _follow(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
-        if self._seen is None or self._next is None:
+        if self._seen is None or self._before is None or self._next is None:
             return None
-        mesh = self._believe(self._look(image, self._next, watch))
+        expected = self._next
+        mesh = self._believe(self._look(image, expected, watch))
+        if mesh is None and expected != self._seen:  # perhaps it did not go on
+            expected = self._seen
+            mesh = self._believe(self._look(image, expected, watch))
         if mesh is None:
             return None
         found = Roi.of_landmarks(mesh.landmarks)
-        if found.is_far_from(self._next):  # it moved in another way: the look was askew
+        if found.is_far_from(expected):  # it moved in another way: the look was askew
             mesh = self._believe(self._look(image, found, watch))
             if mesh is None:
                 return None
             found = Roi.of_landmarks(mesh.landmarks)
-        self._seen, self._next = found, found.ahead_of(self._seen)
+        self._next = found.ahead_of(self._seen, self._before)
+        self._before, self._seen = self._seen, found
         return mesh
 
     def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:

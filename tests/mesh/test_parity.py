@@ -47,7 +47,7 @@ def test_tracked_clip(
     mesher: Callable, models_dir: Path, error: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MediaPipe looks where the face was, we where it goes on to: here we do as it does."""
-    monkeypatch.setattr(Roi, "ahead_of", lambda self, before: self)
+    monkeypatch.setattr(Roi, "ahead_of", lambda self, before, earlier: self)
     reference = MediaPipeMesher(MeshSettings(), tracking=True)
     frames = (frame.image for frame in Y4m(models_dir / "sample.y4m"))
     check(*compare(mesher(tracking=True, select="surest"), reference, frames, error))

@@ -59,7 +59,7 @@ def test_a_face_that_moves_is_expected_where_it_goes(
     shown = [cv2.warpAffine(portrait, turn, (width, height)) for turn in turns]
     alone = [mesher()(image) for image in shown]
     errors = []
-    for ahead in (Roi.ahead_of, lambda self, before: self):
+    for ahead in (Roi.ahead_of, lambda self, before, earlier: self):
         monkeypatch.setattr(Roi, "ahead_of", ahead)
         track = mesher(tracking=True)
         meshes = [track(image) for image in shown]
