@@ -63,6 +63,7 @@ class Mesher:
             unmoved = self._still(image)
             watch.lap("still")
             if unmoved:
+                self._next = self._seen
                 return self._mesh
         tracked = self._follow(image, watch)
         mesh = tracked or self._find(image, watch)
