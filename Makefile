@@ -34,7 +34,7 @@ test-picamera2: .venv-test/.ready ## the adapter for the Pi's camera against the
 	tests/cameras/real_picamera2/run.sh $(ARGS)
 
 test-arm64: .venv-test/.ready models build/arm64/3.11/.ready build/arm64/3.13/.ready ## a Pi's Pythons and wheels under qemu: do they read the same?
-	.venv-test/bin/python -m pytest -m arm64 tests/arm64 $(ARGS)
+	.venv-test/bin/python -m pytest -n 2 -m arm64 tests/arm64 $(ARGS)
 
 edge: .venv/.ready $(KERNELS) ## the small environment of the device
 
