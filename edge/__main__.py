@@ -19,15 +19,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from edge.lean import bare, later
 
-DOCS = ("", "_scalars")  # of numpy's functions in C, and of its scalars
-
 # Python and numpy 1 load these for whoever may need them, 9 MB with the OpenSSL of numpy's random
 # numbers; numpy 2 lets most of them wait. A library leaves its host's modules alone: only the
 # program does this.
 with later(
     *("inspect", "ipaddress", "pickle"),
     *("numpy.ctypeslib", "numpy.fft", "numpy.ma", "numpy.polynomial", "numpy.random"),
-    *(f"{core}._add_newdocs{more}" for core in ("numpy.core", "numpy._core") for more in DOCS),
+    *("numpy.core._add_newdocs", "numpy.core._add_newdocs_scalars"),
+    *("numpy._core._add_newdocs", "numpy._core._add_newdocs_scalars"),  # the same of numpy 2
 ):
     from edge.cli import main
 

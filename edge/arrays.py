@@ -23,15 +23,16 @@ def load(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         with path.open("rb") as file:
             if file.read(2) != b"PK":  # of which numpy would say that it may be pickled
                 raise SetupError(f"{path}: cannot be read: not an .npz file")
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in names if name not in file]
-            if missing:
-                raise SetupError(f"{path}: array {missing[0]!r} is missing")
-            found = {name: file[name] for name in names}
-            odd = [name for name, value in found.items() if not isinstance(value, np.ndarray)]
-            if odd:
-                raise SetupError(f"{path}: {odd[0]!r} is no array")
-            return found
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                missing = [name for name in names if name not in arrays]
+                if missing:
+                    raise SetupError(f"{path}: array {missing[0]!r} is missing")
+                found = {name: arrays[name] for name in names}
+        odd = [name for name, value in found.items() if not isinstance(value, np.ndarray)]
+        if odd:
+            raise SetupError(f"{path}: {odd[0]!r} is no array")
+        return found
     except FileNotFoundError:
         raise SetupError(f"{path} is missing") from None
     except (OSError, ValueError, TypeError, KeyError, MemoryError, *BROKEN_ZIP) as error:

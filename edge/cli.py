@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,12 +165,8 @@ def daemon(options: argparse.Namespace, loaded: Loaded) -> int:
 def settings(options: argparse.Namespace, loaded: Loaded) -> int:
     """The effective settings and where each came from, as TOML."""
     del options
-    try:
+    with _written("the settings"):
         print(as_toml(loaded), flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write the settings: {error.strerror}") from None
     return 0
 
 
@@ -178,12 +174,8 @@ def doctor(options: argparse.Namespace) -> int:
     """What works here, what does not, and what to do about it."""
     from edge.doctor import report
 
-    try:
+    with _written("what was found"):
         return report(lambda: _load(options), sys.stdout, as_json=options.json)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write what was found: {error.strerror}") from None
 
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -256,6 +248,17 @@ def _source(source: str, *, again: bool = False) -> str:
 
 def _refuse(message: str) -> None:
     raise SettingsError(message)
+
+
+@contextmanager
+def _written(what: str) -> Iterator[None]:
+    """Raises OutputError where a full disk does not take `what`, BrokenPipeError past `| head`."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot write {what}: {error.strerror}") from None
 
 
 def _abandon_stdout() -> None:

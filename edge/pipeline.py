@@ -32,7 +32,7 @@ class Recognizer:
 
     def __init__(
         self,
-        models_dir: str | PathLike[str] | None = None,
+        models_dir: str | PathLike[str] | Bundle | None = None,
         model: str = "svm",
         tracking: bool = True,
         *,
@@ -40,7 +40,7 @@ class Recognizer:
         mesh: MeshSettings | None = None,
         max_risk: float = ANY,
     ) -> None:
-        """Open the bundle in `models_dir` (the checkout's `models/` by default).
+        """Open the bundle in `models_dir` (the checkout's `models/` by default), or take that one.
 
         `model`: a classifier of the bundle. `tracking`: look first where the last frame's face
         was; without it every picture stands alone, and is looked at more than once. `cropped`:
@@ -51,7 +51,9 @@ class Recognizer:
         model cannot keep.
         """
         mesh = mesh or MeshSettings()
-        self.bundle = Bundle.open(None if models_dir is None else Path(models_dir))
+        if not isinstance(models_dir, Bundle):
+            models_dir = Bundle.open(None if models_dir is None else Path(models_dir))
+        self.bundle = models_dir
         self.baseline: Baseline | None = None
         """What is particular to the person that it looks at; None for anybody."""
         self._model = model
@@ -66,16 +68,16 @@ class Recognizer:
         """The one that the settings ask for, but for the baseline: see `know`."""
         chosen, mesh = settings.classify, settings.mesh
         try:
-            has = Bundle.open(Path(chosen.bundle) if chosen.bundle else None).models
+            bundle = Bundle.open(Path(chosen.bundle) if chosen.bundle else None)
         except SetupError as error:
             if not chosen.bundle:
                 raise
             raise SettingsError(f"classify.bundle: {error}") from None
-        if chosen.model not in has:
+        if chosen.model not in bundle.models:
             raise SettingsError(
-                f"classify.model = {chosen.model!r}: the bundle has {', '.join(has)}"
+                f"classify.model = {chosen.model!r}: the bundle has {', '.join(bundle.models)}"
             )
-        one = cls(chosen.bundle or None, chosen.model, tracking, cropped=cropped, mesh=mesh)
+        one = cls(bundle, chosen.model, tracking, cropped=cropped, mesh=mesh)
         one._least = one.least_confidence(chosen.max_risk, "classify.max_risk")
         return one
 

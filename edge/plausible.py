@@ -96,8 +96,7 @@ class SecondOpinion:
         """Log-odds of mesh network and detector, added up; `image` (H, W, 3) RGB."""
         if self._detector is None:
             self._detector = Detector(self._path)
-        roi = Roi.of_landmarks(mesh.landmarks)
-        place = Roi(roi.cx, roi.cy, roi.size * _AROUND, roi.angle)
+        place = Roi.of_landmarks(mesh.landmarks).scaled(_AROUND)
         kept = min(max(mesh.presence, _LEAST), 1 - _LEAST)
         return log(kept / (1 - kept)) + _WEIGHT * self._detector.likeliest(image, place)
 

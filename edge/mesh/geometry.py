@@ -51,6 +51,10 @@ class Roi:
         half = self.size / 2
         return self.cx - half * ux + half * uy, self.cy - half * uy - half * ux, ux, uy
 
+    def scaled(self, scale: float) -> Roi:
+        """The same square, `scale` times as large."""
+        return Roi(self.cx, self.cy, self.size * scale, self.angle)
+
     def is_far_from(self, other: Roi, turn: float = FAR_TURN, share: float = FAR_SHARE) -> bool:
         """Whether a look at one shows a face that is in the other askew."""
         moved = hypot(self.cx - other.cx, self.cy - other.cy)

@@ -30,7 +30,7 @@ _AROUND = 2.0
 def elsewhere(height: int, width: int) -> tuple[Roi, ...]:
     """Where else than in the whole of a picture: all of it turned, or smaller; then its parts."""
     whole = Roi.of_picture(height, width)
-    found = [*turned(whole), Roi(whole.cx, whole.cy, whole.size * _MARGIN)]
+    found = [*turned(whole), whole.scaled(_MARGIN)]
     for side in (whole.size / count for count in _PARTS):
         if side >= FINEST:
             rows, columns = _centres(height, side), _centres(width, side)
@@ -46,7 +46,7 @@ def turned(place: Roi) -> tuple[Roi, ...]:
 
 def around(face: Roi) -> Roi:
     """Where a face is that was in the ROI `face`."""
-    return Roi(face.cx, face.cy, face.size * _AROUND, face.angle)
+    return face.scaled(_AROUND)
 
 
 def _centres(length: int, side: float) -> list[float]:
