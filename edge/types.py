@@ -93,8 +93,8 @@ class Reading:
 
     @property
     def face(self) -> bool:
-        """Whether a face was found."""
-        return self.mesh is not None
+        """Whether there is a face: found in a frame, believed in what was called a face crop."""
+        return self.mesh is not None and self.reason != "not a face"
 
     @property
     def presence(self) -> float | None:

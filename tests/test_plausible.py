@@ -144,6 +144,7 @@ def test_a_face_elsewhere_speaks_for_no_mesh(models_dir: Path, portrait: np.ndar
     """The whole portrait is no face crop: the mesh that is laid over it is none of the face."""
     reading = Recognizer(models_dir, cropped=True)(portrait)
     assert (reading.label, reading.reason) == ("unknown", "not a face")
+    assert not reading.face
 
 
 def test_patches_of_the_portrait_are_no_faces(models_dir: Path, portrait: np.ndarray) -> None:

@@ -21,7 +21,9 @@ SQUARES = 32
 """Along the longer side of what is watched. Then a corner of the mouth has a few of its own."""
 AROUND_FACE = 0.8
 """Share of a face's ROI that is watched: 1.2 × the face."""
-LONGEST = 7
+_RARER = 3
+"""How often looks become half as many."""
+LONGEST = 2**_RARER - 1
 """Pictures in a row that are not read at most: half a second at 15 a second."""
 LOOKS = 8
 """Of which a mean is taken at most; then older ones fade."""
@@ -73,13 +75,20 @@ class Still:
         return True
 
     def look(
-        self, image: NDArray[np.uint8], mesh: Mesh | None, roi: Roi | None, *, sure: bool
+        self,
+        image: NDArray[np.uint8],
+        mesh: Mesh | None,
+        roi: Roi | None,
+        *,
+        sure: bool,
+        least: int = 0,
     ) -> Mesh | None:
         """`image` was read: what is to be told, the mean of all looks at a face that keeps still.
 
         It was asked about just before, if at all. `roi`: that of `mesh`. `sure`: whether the look
         is good enough to be told again: a look from a detection is not exact, and who looked at a
-        part of a picture has not seen that it is empty.
+        part of a picture has not seen that it is empty. `least`: looks at every picture before they
+        become rarer; so many make sure that there is no face anywhere.
         """
         if not self._same or (mesh is None) != (self._mesh is None):
             now = self._now
@@ -94,7 +103,7 @@ class Still:
             mesh = Mesh(before + share * (mesh.landmarks - before), mesh.presence)
         self._mesh = mesh
         self._looks += 1
-        self._hold = min(2**self._looks - 1, LONGEST)
+        self._hold = 2 ** min(max(self._looks - least, 0), _RARER) - 1
         return mesh
 
     def _keep(

@@ -73,7 +73,8 @@ class Mesher:
             self._before = self._next = self._seen
         if self._still:
             sure = tracked is not None or self._faceless % 2 == 1  # the whole frame was searched
-            mesh = self._still.look(image, mesh, self._seen, sure=sure)
+            least = 0 if mesh else 2 * (1 + len(elsewhere(*image.shape[:2])))  # each place once
+            mesh = self._still.look(image, mesh, self._seen, sure=sure, least=least)
         self._mesh = mesh
         watch.lap("mesh" if mesh else "detect")
         return mesh

@@ -30,7 +30,7 @@ class Metrics:
     def __init__(
         self, settings: MetricsSettings, gauges: Callable[[], Mapping[str, float]]
     ) -> None:
-        """Listens at once. Raises SetupError or OutputError when it may not.
+        """Listens at once. Raises SettingsError or OutputError when it may not.
 
         `gauges`: called at each scrape, in another thread; name → value, published with PREFIX. A
         name that ends in `_total` is a counter.

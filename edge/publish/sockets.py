@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 
-from edge.errors import OutputError, SetupError
+from edge.errors import OutputError, SettingsError
 
 
 def listening(table: str, address: str, port: int) -> socket.socket:
     """A TCP socket that listens at `address`:`port`; 0 for any port.
 
-    Raises SetupError, for a port in use OutputError, which name the setting of `table` to change.
+    Raises SettingsError, or OutputError for a port in use; they name the setting of `table`.
     """
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -23,7 +23,7 @@ def listening(table: str, address: str, port: int) -> socket.socket:
         name, value = ("port", port) if known else ("address", address)
         reason = (isinstance(error, OSError) and error.strerror) or error
         # A port may be free the next time: systemd then starts the daemon again.
-        kind = OutputError if known else SetupError
+        kind = OutputError if known else SettingsError
         raise kind(
             f"{table}.{name} = {value}: cannot listen there ({address}:{port}): {reason}"
         ) from None

@@ -72,7 +72,7 @@ def test_it_is_found_the_right_way_up(
     frame, matrix = scene(portrait, *SCENES[name])
     own = mesher()(portrait).landmarks[:, :2]
     expected = own @ matrix[:, :2].T + matrix[:, 2]
-    look = mesher(tracking=tracking, still=False)
+    look = mesher(tracking=tracking)  # nothing moves: all of the frame is searched all the same
     meshes = [look(frame) for _ in range(CYCLE if tracking else 1)]
     assert meshes[-1] is not None
     eyes = np.linalg.norm(expected[RIGHT_EYE_OUTER] - expected[LEFT_EYE_OUTER])

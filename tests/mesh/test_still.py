@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edge import Recognizer
 from edge.cameras.y4m import Y4m
 from edge.mesh.geometry import Roi
+from edge.mesh.places import elsewhere
 from edge.mesh.still import LONGEST, Still
 from edge.settings import MeshSettings
 from edge.types import Mesh
@@ -189,13 +190,16 @@ def test_a_fine_pattern_that_moves_is_no_noise() -> None:
     assert not still(np.roll(leaves, 5, 1))
 
 
-def test_an_empty_room_is_searched_now_and_then(models_dir: Path, clip: list[np.ndarray]) -> None:
+def test_an_empty_room_is_searched_everywhere_and_then_now_and_then(
+    models_dir: Path, clip: list[np.ndarray]
+) -> None:
     recognise, take = Recognizer(models_dir), Sensor(1, 2)
     room = cv2.GaussianBlur(clip[0], (0, 0), 25).astype(np.float32)
-    stages = [list(recognise(take(room)).timings_ms) for _ in range(2 * LONGEST + 3)]
+    whole = 2 * (1 + len(elsewhere(*clip[0].shape[:2])))
+    stages = [list(recognise(take(room)).timings_ms) for _ in range(whole + 2 * LONGEST + 3)]
     assert stages[0] == ["detect"]
     searched = [i for i, names in enumerate(stages) if "detect" in names]
-    assert searched == [0, 2, 6, 14]
+    assert searched == [*range(whole), *(whole + i for i in (0, 2, 6, 14))]
     assert all(names == ["still"] for i, names in enumerate(stages) if i not in searched)
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 import edge.publish.page as page_module
-from edge.errors import OutputError, SetupError
+from edge.errors import OutputError, SettingsError
 from edge.publish.page import Page
 from edge.types import Reading
 from tests.tools.page import (
@@ -143,7 +143,7 @@ def test_a_port_in_use_and_an_address_of_another(serve: Serve) -> None:
     page = serve()
     with pytest.raises(OutputError, match=rf"page\.port = {page.port}: cannot listen there"):
         serve(port=page.port)
-    with pytest.raises(SetupError, match=r"page\.address = 192\.0\.2\.1: cannot listen there"):
+    with pytest.raises(SettingsError, match=r"page\.address = 192\.0\.2\.1: cannot listen there"):
         serve(address="192.0.2.1", token_file="/no/such")
     assert len(threads()) == 1
 

@@ -65,7 +65,7 @@ class Page:
         status: Callable[[], Mapping[str, Any]],
         calibrate: Callable[[], bool] | None = None,
     ) -> None:
-        """Listens at once. Raises SetupError or OutputError when it may not.
+        """Listens at once. Raises SettingsError or OutputError when it may not.
 
         `status`: how the program is, for the page to show; called a few times a second while there
         is a viewer, in another thread. `calibrate`: begins a calibration, which then is told in the
