@@ -126,7 +126,7 @@ def _bundle(trained: dict[str, Trained], made: Path, folder: Path) -> dict[str, 
         print(f"  {_sentence(entries[name], len(one.label))}", flush=True)
     if len(trained) > 1:
         entries["both"], answers["both"], mirrored["both"] = both.combine(
-            trained, answers, mirrored
+            trained, answers, mirrored, facts["validation_group"]
         )
         shown = f"weights {entries['both']['weights']}, temperature"
         print(f"both: {shown} {entries['both']['temperature']}")
