@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks import clips, program, report, stages, targets
+from benchmarks import clips, place, program, report, stages, targets
 from benchmarks.figures import Figures
 from benchmarks.heat import Heat
 from benchmarks.machine import about
@@ -36,10 +36,19 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; 1 where something failed or a budget is broken."""
-    options = _options(arguments)
-    boards = targets.load()
+    try:
+        boards = targets.load()
+    except ValueError as error:
+        raise SystemExit(f"benchmark: {error}") from None
+    options = _options(arguments, sorted(boards))
+    place.writable(options.out, "benchmark")
     if options.target and not options.confined:
-        return _confined(options, boards, list(sys.argv[1:] if arguments is None else arguments))
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        try:
+            return _confined(options, boards, given)
+        except KeyboardInterrupt:
+            print("benchmark: stopped", file=sys.stderr)
+            return 130
     board = next(
         (one for one in boards.values() if (host.model() or "").startswith(one.board)), None
     )
@@ -52,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         figures.fail("stopped before its end")
     moments.append(Heat.now("after"))
+    if not figures.select("time"):
+        figures.fail("no frames were measured")
     over = targets.broken(target.budget, figures, options.models) if target else []
     figures.failures += [f"over budget: {one}" for one in over]
     if options.confined:
@@ -115,7 +126,6 @@ def _write(options: argparse.Namespace, figures: Figures, moments: list[Heat]) -
     now = datetime.now(UTC)
     title = f"# Benchmark, {now:%Y-%m-%d %H:%M} UTC"
     print("\n".join(report.lines(figures, machine, moments, whole=False)))
-    options.out.mkdir(parents=True, exist_ok=True)
     kind = "-".join(["benchmark", *(options.target or [])])
     stem = options.out / f"{now:%Y-%m-%d-%H%M%S}-{kind}"
     result = {
@@ -130,10 +140,19 @@ def _write(options: argparse.Namespace, figures: Figures, moments: list[Heat]) -
             for name, values in sorted(figures.rounds.items())
         },
     }
-    stem.with_suffix(".json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
-    stem.with_suffix(".svg").write_text(report.picture(figures))
     body = report.lines(figures, machine, moments, whole=True, picture=f"{stem.name}.svg")
-    stem.with_suffix(".md").write_text("\n".join([title, "", *body]) + "\n")
+    texts = {
+        ".json": json.dumps(result, ensure_ascii=False) + "\n",
+        ".svg": report.picture(figures),
+        ".md": "\n".join([title, "", *body]) + "\n",
+    }
+    try:
+        for suffix, text in texts.items():
+            place.write(stem.with_suffix(suffix), text)
+    except OSError as error:
+        figures.fail(f"{stem}.json, .md, .svg: cannot be written: {error.strerror}")
+        print(f"\nbenchmark: {figures.failures[-1]}", file=sys.stderr)
+        return
     print(f"\nwritten: {stem}.json, .md, .svg")
 
 
@@ -142,7 +161,8 @@ def _confined(
 ) -> int:
     """Once for each target, each in a process that is confined like it."""
     status = 0
-    rest = [one for one in given if one not in ("--target", *options.target)]
+    first = given.index("--target")
+    rest = given[:first] + given[first + 1 + len(options.target) :]
     for name in options.target:
         print(f"\n# {boards[name].name}", flush=True)
         few = [
@@ -153,9 +173,9 @@ def _confined(
             "--seconds",
             "30",
             "--starts",
-            "3",
+            "5",
             "--windows",
-            "3",
+            "5",
         ]
         command = [sys.executable, "-m", "benchmarks", *few, *rest, "--target", name]
         done = targets.run(boards[name], command)
@@ -165,18 +185,38 @@ def _confined(
     return status
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--models", nargs="+", default=["svm", "gnn", "both"])
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2, 3, 4])
-    parser.add_argument("--seconds", type=float, default=60, help="for the stages of frames")
-    parser.add_argument("--frames", type=int, default=50, help="tracked ones a round")
-    parser.add_argument("--starts", type=int, default=8, help="cold starts of each model")
-    parser.add_argument("--rates", nargs="+", type=float, default=[5, 15, 30])
-    parser.add_argument("--windows", type=int, default=8, help="of load at each rate")
-    parser.add_argument("--minutes", type=float, default=0, help="of steady state, at the end")
-    parser.add_argument("--target", nargs="+", choices=sorted(targets.load()), default=[])
-    parser.add_argument("--out", type=Path, default=RESULTS)
+def _options(arguments: Sequence[str] | None, boards: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    some = place.number(int, 1)
+    most = clips.FRAMES - 2
+    models = ["svm", "gnn", "both"]
+    parser.add_argument("--models", nargs="+", choices=models, default=models)
+    parser.add_argument("--threads", nargs="+", type=some, default=[1, 2, 3, 4], help="of a model")
+    parser.add_argument(
+        "--seconds", type=place.number(float, 0), default=60, help="for the stages of frames"
+    )
+    parser.add_argument(
+        "--frames", type=place.number(int, 2, most), default=50, help="tracked ones a round"
+    )
+    parser.add_argument("--starts", type=some, default=8, help="cold starts of each model")
+    parser.add_argument(
+        "--rates",
+        nargs="+",
+        type=place.number(float, 0.1, 1000),
+        default=[5, 15, 30],
+        help="of load",
+    )
+    parser.add_argument("--windows", type=some, default=8, help="of load at each rate")
+    parser.add_argument(
+        "--minutes", type=place.number(float, 0), default=0, help="of steady state, at the end"
+    )
+    parser.add_argument("--target", nargs="+", choices=boards, default=[], help="confined like it")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     parser.add_argument("--confined", default="", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 

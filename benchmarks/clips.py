@@ -19,6 +19,8 @@ WIDTH, HEIGHT = 640, 480
 """Pixels; what the daemon asks of a camera."""
 FRAMES = 60
 """Frames of a clip: 4 s of the sample."""
+NOISE = 2.0
+"""Grey levels: of a small sensor in a room's light."""
 SAMPLE = DEFAULT_DIR / "sample.y4m"
 
 
@@ -119,7 +121,7 @@ def _still(frames: int) -> Iterator[bytes]:
 
 
 def _noisy(luma: NDArray[np.integer], chance: np.random.Generator) -> bytes:
-    noisy = luma + chance.normal(0, 4, luma.shape)
+    noisy = luma + chance.normal(0, NOISE, luma.shape)
     return np.clip(noisy, 0, 255).astype(np.uint8).tobytes()
 
 

@@ -1,32 +1,36 @@
 """Whether two results differ by more than their noise: `make benchmark-compare A=… B=…`.
 
 Each figure has a value a round; rounds of A against rounds of B go through an exact Mann-Whitney
-rank test, with Holm's correction for the number of figures (5 % that any of them is called
-different by chance). That sees the noise within a run. Between two runs the machine differs, too:
-its neighbours, its heat. So beside each part of a run yardsticks are timed, work that never
-changes: in the caches, in memory, out of cold caches. Whatever the machine did to the program is
-taken to lie between what it did to the yardsticks and nothing, and only what is outside of that
-counts, by 5 % of the median at least. The exit status is 1 where something got worse.
+rank test. Figures of a kind are judged together (Benjamini & Hochberg, 1995), and the kinds share
+the 5 % that anything is called different by chance. That sees the noise within a run. Between two
+runs the machine differs, too: its neighbours, its heat. So beside each part of a run yardsticks are
+timed, work that never changes: in the caches, in memory, out of cold caches. Whatever the machine
+did to the program is taken to lie between what it did to the yardsticks and nothing, and only what
+is outside of that counts, by 5 % of the median at least. The exit status is 1 where something got
+worse, and 2 where that cannot be told: too few rounds, figures that B lacks, a run that failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
-from math import ceil, comb
+from math import ceil, comb, isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.figures import UNITS
+from benchmarks.stages import WHOLE
 
 CHANCE = 0.05
 """Probability that in two results that are the same anything is called different."""
+KINDS = ("time", "stage", "start", "rss", "pss", "cpu")
+"""Of figures that are judged; `time` are whole frames."""
 LEAST = 0.05
 """Smallest difference of the medians, as a share, that is told."""
 
@@ -67,15 +71,25 @@ def rank_test(a: Sequence[float], b: Sequence[float]) -> float:
     return min(1.0, 2 * sum(ways[: least + 1]) / comb(n + m, n))
 
 
-def different(p: Sequence[float], chance: float = CHANCE) -> list[bool]:
-    """Holm: which of these p-values still count when they are so many."""
+def different(p: Sequence[float], chance: float) -> list[bool]:
+    """Benjamini-Hochberg: which of these p-values still count when they are so many."""
     order = np.argsort(p, kind="stable")
-    passed = [p[i] <= chance / (len(p) - rank) for rank, i in enumerate(order)]
-    kept = list(accumulate(passed, lambda one, other: one and other))
+    passed = [rank for rank, i in enumerate(order, 1) if p[i] <= chance * rank / len(p)]
     found = [False] * len(p)
-    for i, keep in zip(order, kept, strict=True):
-        found[i] = bool(keep)
+    for i in order[: max(passed, default=0)]:
+        found[i] = True
     return found
+
+
+def kind(name: str) -> str:
+    """Of the figure `name`: those of one kind are judged together."""
+    first = name.split("/")[0]
+    return "stage" if first == "time" and WHOLE not in name else first
+
+
+def tellable(a: int, b: int) -> bool:
+    """Whether so many rounds of A and of B can tell anything."""
+    return 2 / comb(a + b, a) <= CHANCE / len(KINDS)
 
 
 def compare(a: dict[str, Any], b: dict[str, Any], least: float = LEAST) -> list[Difference]:
@@ -92,11 +106,12 @@ def compare(a: dict[str, Any], b: dict[str, Any], least: float = LEAST) -> list[
         if abs(rest - 1) >= least:
             one = replace(one, verdict="worse" if rest > 1 else "better")
         found.append(one)
-    sure = different([one.p for one in found])
-    return [
-        one if counts else replace(one, verdict="same")
-        for one, counts in zip(found, sure, strict=True)
-    ]
+    sure: set[str] = set()
+    for one in KINDS:
+        family = [found for found in found if kind(found.name) == one]
+        told = different([found.p for found in family], CHANCE / len(KINDS))
+        sure |= {found.name for found, counts in zip(family, told, strict=True) if counts}
+    return [one if one.name in sure else replace(one, verdict="same") for one in found]
 
 
 def slower(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[float, float]]:
@@ -123,15 +138,27 @@ def load(path: Path) -> dict[str, Any]:
     """A result's JSON. Raises ValueError with one line."""
     try:
         result = json.loads(path.read_text())
-        if result["kind"] == "benchmark":
-            return dict(result)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise ValueError(f"{path}: cannot be read: {error}") from None
-    raise ValueError(f"{path}: not a benchmark's result")
+    if not isinstance(result, dict) or result.get("kind") != "benchmark":
+        raise ValueError(f"{path}: not a benchmark's result")
+    figures = result.get("figures")
+    if not (isinstance(result.get("about"), dict) and isinstance(figures, dict)):
+        raise ValueError(f"{path}: not whole: 'about' or 'figures' is missing")
+    for name, rounds in figures.items():
+        if not (isinstance(rounds, list) and rounds and all(map(_number, rounds))):
+            raise ValueError(f"{path}: {name}: not a list of numbers")
+    return result
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print it; 1 where something got worse, 2 where there is nothing to compare."""
+    """Print it; 1 where something got worse, 2 where that cannot be told."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
     parser.add_argument("a", type=Path, help="the JSON of a result: before")
     parser.add_argument("b", type=Path, help="of another: after")
@@ -158,15 +185,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
             unit = UNITS[one.name.split("/")[0]]
             values = f"{one.ratio:6.3f} ×  {one.before:8.3f} → {one.after:8.3f} {unit:4}"
             print(f"{one.verdict:6}  {values}  {one.name}  (p {one.p:.2g})")
-    missing = sorted(name for name in a["figures"].keys() ^ b["figures"].keys() if _judged(name))
-    if missing:
-        print(f"in one result only: {len(missing)} figures, such as {missing[0]}")
     worse = [one for one in found if one.verdict == "worse"]
     better = sum(one.verdict == "better" for one in found)
     same = len(found) - len(worse) - better
     print(f"{len(worse)} worse, {better} better, {same} the same within their noise")
-    return 1 if worse else 0
+    doubts = _doubts(a, b, [one.name for one in found])
+    for doubt in doubts:
+        print(f"cannot be told: {doubt}")
+    if a["about"].get("machine") != b["about"].get("machine"):
+        print("the machines differ: so do the programs' times, whatever the yardsticks say")
+    return 1 if worse else 2 if doubts else 0
+
+
+def _doubts(a: dict[str, Any], b: dict[str, Any], shared: Sequence[str]) -> list[str]:
+    """Why nothing that is worse does not mean that nothing is."""
+    told = [f"{which} failed: {why}" for which, one in (("A", a), ("B", b)) for why in _failed(one)]
+    if not shared:
+        return [*told, "A and B have no figure in common"]
+    before, after = a["figures"], b["figures"]
+    for lacks, one, other in (("B", before, after), ("A", after, before)):
+        missing = sorted(name for name in one.keys() - other.keys() if _judged(name))
+        if missing:
+            told.append(f"{lacks} lacks {len(missing)} figures, such as {missing[0]}")
+    few = [name for name in shared if not tellable(len(before[name]), len(after[name]))]
+    if few:
+        rounds = f"{len(before[few[0]])} and {len(after[few[0]])}"
+        told.append(
+            f"{len(few)} figures have too few rounds, such as {few[0]} ({rounds}): measure longer "
+            "(--seconds, --starts, --windows)"
+        )
+    return told
+
+
+def _failed(result: dict[str, Any]) -> list[str]:
+    return [str(why) for why in result.get("failures") or []]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # `| head` has seen enough
+        os._exit(0)

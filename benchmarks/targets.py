@@ -8,7 +8,9 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 from benchmarks.figures import Figures
@@ -49,22 +51,35 @@ class Target:
 def load(path: Path = FILE) -> dict[str, Target]:
     """All targets of the file. Raises ValueError with one line about what is wrong."""
     targets = {}
-    for key, table in tomllib.loads(path.read_text(encoding="utf-8")).items():
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path.name}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path.name}: not valid TOML: {error}") from None
+    for key, table in tables.items():
+        if not isinstance(table, dict) or not isinstance(table.get("budget", {}), dict):
+            raise ValueError(f"{path.name}: {key}: has to be a table, and so has its budget")
         budget = _filled(Budget, f"{path.name}: {key}.budget", table.pop("budget", {}))
         targets[key] = _filled(Target, f"{path.name}: {key}", table | {"budget": budget})
     return targets
 
 
 def _filled(kind: Any, where: str, table: dict[str, Any]) -> Any:
-    wanted = {field.name for field in fields(kind)}
-    for name in sorted(wanted ^ table.keys()):
+    wanted = {field.name: field.type for field in fields(kind)}
+    for name in sorted(wanted.keys() ^ table.keys()):
         raise ValueError(f"{where}.{name} is {'missing' if name in wanted else 'unknown'}")
     for name, value in table.items():
-        number = isinstance(value, int | float)
-        if number and not value > 0:
-            raise ValueError(f"{where}.{name} = {value}: has to be positive")
-        if not number and name not in ("name", "board", "budget"):
-            raise ValueError(f"{where}.{name} = {value!r}: has to be a number")
+        if wanted[name] == "str":
+            fits, allowed = isinstance(value, str) and bool(value), "a text"
+        elif wanted[name] == "int":
+            fits, allowed = type(value) is int and value > 0, "a whole number, and positive"
+        elif wanted[name] == "float":
+            fits, allowed = type(value) in (int, float) and 0 < value < inf, "a positive number"
+        else:
+            continue
+        if not fits:
+            raise ValueError(f"{where}.{name} = {value!r}: has to be {allowed}")
     return kind(**table)
 
 
@@ -109,7 +124,17 @@ def run(target: Target, command: Sequence[str]) -> int:
         told = f"{how}: {target.memory_mb} MB, {target.cpu_percent:g} % of a core, {cores}"
         if how.startswith("not"):
             told = f"{how}, {cores}"
-        return subprocess.run([*command, "--confined", told], preexec_fn=confine).returncode
+        with subprocess.Popen([*command, "--confined", told], preexec_fn=confine) as child:
+            stopped = False
+            while True:
+                try:
+                    status = child.wait()
+                    break
+                except KeyboardInterrupt:  # it got the same, writes what it has, and ends
+                    stopped = True
+        if stopped:
+            raise KeyboardInterrupt
+        return status
 
 
 def _scope(target: Target) -> list[str]:
@@ -160,8 +185,14 @@ def _cgroup(
         yield version, groups
     finally:
         for group in groups:
-            with suppress(OSError):
-                group.rmdir()
+            for _ in range(20):  # the last process in it may not be gone yet
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    try:
+                        group.rmdir()
+                    except OSError:
+                        sleep(0.1)
+                        continue
+                break
 
 
 def _own(controller: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.arm64 import scenes
 from benchmarks.arm64.counter import BUILD, CPUS, REPO, Case, Count, counted, here
 from benchmarks.arm64.guest import SCENES
+from benchmarks.place import number
 
 BASELINE = REPO / "benchmarks/arm64-baseline.json"
 TOLERANCE = 0.005
@@ -78,8 +79,12 @@ def main() -> int:
     parser.add_argument("--cpu", choices=CPUS, help="only this one")
     parser.add_argument("--model", choices=("svm", "gnn", "both"), help="only this one")
     parser.add_argument("--accept", action="store_true", help="make what is found the baseline")
-    parser.add_argument("--jobs", type=int, default=2, help="at a time")
+    parser.add_argument("--jobs", type=number(int, 1), default=2, help="at a time")
     options = parser.parse_args()
+    try:
+        baseline: Counts = json.loads(BASELINE.read_text()) if BASELINE.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"benchmark-arm64: {BASELINE}: cannot be read: {error}") from None
     wanted = [
         case
         for case in CASES
@@ -106,15 +111,23 @@ def main() -> int:
             if labels or far > FAR:
                 wrong.append(f"{case}: {labels} other labels, landmarks {far:.3f} pixels away")
     print(table(found))
-    baseline: Counts = json.loads(BASELINE.read_text()) if BASELINE.is_file() else {}
     if options.accept:
         BASELINE.write_text(json.dumps(baseline | found, indent=1) + "\n")
     else:
         wrong += regressions(baseline, found)
     for line in wrong:
         print(line, file=sys.stderr)
+    if not wrong:
+        kept = (
+            "is the baseline now" if options.accept else f"within {TOLERANCE:.1%} of the baseline"
+        )
+        print(f"\nall of it {kept}, with this machine's labels")
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("benchmark-arm64: stopped", file=sys.stderr)
+        sys.exit(130)

@@ -25,6 +25,7 @@ from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
+from benchmarks import place
 from benchmarks.figures import Figures
 from benchmarks.heat import Heat
 from benchmarks.machine import about
@@ -42,6 +43,7 @@ TASK_URL = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; 1 where a peer failed."""
     options = _options(arguments)
+    place.writable(options.out, "benchmark-peers")
     figures, moments = Figures(), [Heat.now("before")]
     try:
         _measure(options, figures, moments)
@@ -130,7 +132,6 @@ def _write(options: argparse.Namespace, figures: Figures, moments: list[Heat]) -
     peers, now = chosen(options.only), datetime.now(UTC)
     machine = about() | environments.versions({peer.environment for peer in peers})
     print("\n".join(table.lines(figures, peers, machine, moments)))
-    options.out.mkdir(parents=True, exist_ok=True)
     stem = options.out / f"{now:%Y-%m-%d-%H%M%S}-peers"
     result = {
         "kind": "peers",
@@ -145,11 +146,16 @@ def _write(options: argparse.Namespace, figures: Figures, moments: list[Heat]) -
             for name, values in sorted(figures.rounds.items())
         },
     }
-    stem.with_suffix(".json").write_text(json.dumps(result, ensure_ascii=False) + "\n")
-    table.draw(figures, peers, stem.with_suffix(".png"))
     body = table.lines(figures, peers, machine, moments, picture=f"{stem.name}.png")
     title = f"# Peers, {now:%Y-%m-%d %H:%M} UTC"
-    stem.with_suffix(".md").write_text("\n".join([title, "", *body]) + "\n")
+    try:
+        place.write(stem.with_suffix(".json"), json.dumps(result, ensure_ascii=False) + "\n")
+        place.write(stem.with_suffix(".md"), "\n".join([title, "", *body]) + "\n")
+        table.draw(figures, peers, stem.with_suffix(".png"))
+    except OSError as error:
+        figures.fail(f"{stem}.json, .md, .png: cannot be written: {error.strerror}")
+        print(f"\nbenchmark-peers: {figures.failures[-1]}", file=sys.stderr)
+        return
     print(f"\nwritten: {stem}.json, .md, .png")
 
 
@@ -157,9 +163,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     names = ", ".join(peer.name for peer in PEERS)
     parser.add_argument("--only", default="", help=f"of: ours (all of them), {names}")
-    parser.add_argument("--rounds", type=int, default=40, help="of frames")
-    parser.add_argument("--frames", type=int, default=30, help="of each scene in a round")
-    parser.add_argument("--starts", type=int, default=8, help="cold starts of each")
+    some = place.number(int, 1)
+    parser.add_argument("--rounds", type=some, default=40, help="of frames")
+    parser.add_argument("--frames", type=some, default=30, help="of each scene in a round")
+    parser.add_argument("--starts", type=some, default=8, help="cold starts of each")
     parser.add_argument("--task", type=Path, default=task(), help=f"MediaPipe's {TASK}")
     parser.add_argument(
         "--meshes",

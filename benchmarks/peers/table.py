@@ -108,7 +108,7 @@ def lines(
 
 
 def draw(figures: Figures, peers: Sequence[Peer], path: Path) -> None:
-    """Bars of time, cold start, memory and disk, on logarithmic scales."""
+    """Bars of time, cold start, memory and disk."""
     from matplotlib.figure import Figure
 
     shown = [peer for peer in peers if figures.select("time", peer.name)]
@@ -120,9 +120,7 @@ def draw(figures: Figures, peers: Sequence[Peer], path: Path) -> None:
         bars = panel.barh([peer.title for peer in shown], values, color=colours)
         panel.bar_label(bars, [_number(value or None, None) for value in values], padding=3)
         panel.set_title(title)
-        if lit := [value for value in values if value]:
-            panel.set_xscale("log")
-            panel.set_xlim(min(lit) / 2, max(lit) * 5)
+        panel.set_xlim(0, 1.3 * max([*values, 1e-9]))
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(axis="x", labelbottom=False, which="both", length=0)
     panels[0].invert_yaxis()

@@ -150,8 +150,9 @@ def inference(case: Case) -> Verdict:
     picture = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     if case.settings.mesh.backend == "mediapipe" and find_spec("mediapipe") is None:
         return bad("mesh.backend is 'mediapipe', which is not installed", "set it to 'tflite'")
-    # One look, as when tracking, and no second opinion on what is no face.
+    # One look, as when tracking, and no second opinion on what is no face; nothing keeps still.
     mesh = replace(case.settings.mesh, backend="tflite", crop_looks=1, check=False)
+    mesh = replace(mesh, crop_mirrored=False, still=False)
     chosen = case.settings.classify.model
     took, chosen_ms = [], 0.0
     try:
@@ -160,7 +161,7 @@ def inference(case: Case) -> Verdict:
             took.append(f"{name} {ms:.1f} ms")
             if name == chosen:
                 chosen_ms = ms
-        search_ms = _milliseconds(Recognizer(folder, chosen, tracking=False, mesh=mesh), picture)
+        search_ms = _milliseconds(Recognizer(folder, chosen, tracking=True, mesh=mesh), picture)
     except EdgeError as error:
         return refused(error, "see the line on models")
     rate = case.settings.camera.frames_per_second

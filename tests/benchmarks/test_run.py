@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def played(folder: Path, models_dir: Path) -> tuple[stages.Scene, ...]:
-    return stages.scenes(*clips.write(folder, 20), 10)
+    return stages.scenes(*clips.write(folder, 24), 10)
 
 
 def test_clips_are_what_they_are_called(played: tuple[stages.Scene, ...]) -> None:

@@ -41,8 +41,15 @@ def test_the_file_is_valid_and_ordered() -> None:
     [
         ("cores = 4", "", "zero2w.cores is missing"),
         ("cores = 4", "cores = 4\ncoors = 4", "zero2w.coors is unknown"),
-        ("cores = 4", "cores = 0", "zero2w.cores = 0: has to be positive"),
-        ("cores = 4", 'cores = "4"', "zero2w.cores = '4': has to be a number"),
+        ("cores = 4", "cores = 0", "zero2w.cores = 0: has to be a whole number, and positive"),
+        ("cores = 4", "cores = 2.5", "zero2w.cores = 2.5: has to be a whole number"),
+        ("cores = 4", "cores = true", "zero2w.cores = True: has to be a whole number"),
+        ("memory_mb = 512", "memory_mb = nan", "zero2w.memory_mb = nan: has to be a whole number"),
+        ("cpu_percent = 8", "cpu_percent = inf", "zero2w.cpu_percent = inf: has to be a positive"),
+        ('board = "Raspberry Pi Zero 2"', 'board = ""', "zero2w.board = '': has to be a text"),
+        ("[zero2w]", "[zero2w", "targets.toml: not valid TOML"),
+        ("budget = {", "budget = 3 # {", "zero2w: has to be a table, and so has its budget"),
+        ("cores = 4", 'cores = "4"', "zero2w.cores = '4': has to be a whole number"),
         ("peak_memory_mb =", "peak =", r"zero2w.budget.peak is unknown"),
     ],
 )
