@@ -83,14 +83,16 @@ def test_classify_schema_and_order(
 
 
 def test_classify_cropped(command: Command, tmp_path: Path, save: Save, small: np.ndarray) -> None:
-    """A 48×48 crop and even a grey one have a mesh; the detector would refuse the latter."""
+    """A 48×48 crop is read; a grey one is looked at, too, and shows no face."""
     crop = cv2.resize(small[20:180, 20:180], (48, 48), interpolation=cv2.INTER_AREA)
     save(tmp_path / "a.png", crop)
     save(tmp_path / "b.png", np.full((48, 48, 3), 128, np.uint8))
     result = command("classify", "--cropped", "a.png", "b.png")
     assert (result.returncode, result.stderr) == (0, "")
-    assert [line["face"] for line in result.readings] == [True, True]
-    assert result.readings[0]["label"] == "happy"
+    assert [line["face"] for line in result.readings] == [True, False]
+    assert [line["presence"] is None for line in result.readings] == [False, False]
+    assert [line["label"] for line in result.readings] == ["happy", "unknown"]
+    assert [line["reason"] for line in result.readings] == [None, "not a face"]
 
 
 def test_every_mistake_is_one_line_and_the_rest_is_read(
