@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.compare import different
 from benchmarks.evaluate import command, draw, metrics, page
 from benchmarks.evaluate.readings import Readings
 from benchmarks.evaluate.sides import Side, matched, named, opened
@@ -139,7 +138,7 @@ def differences(one: Readings, other: Readings, samples: int) -> dict[str, Any]:
 def judge(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
     """A line for each pair and source, in words."""
     tests = [(pair, name, part) for pair in pairs for name, part in pair["parts"].items()]
-    sure = different([part["mcnemar"]["p"] for _, _, part in tests])
+    sure = metrics.holm([part["mcnemar"]["p"] for _, _, part in tests])
     return [
         _verdict(pair, name, part, told)
         for (pair, name, part), told in zip(tests, sure, strict=True)

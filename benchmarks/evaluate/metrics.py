@@ -7,7 +7,7 @@ where there was no mesh, which counts as a wrong answer and as the least confide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -199,6 +199,19 @@ def mcnemar(one: Array, other: Array, group: Array) -> dict[str, float]:
         total += ways
     # No float holds such sums: the integers are divided.
     return {"one": first, "other": second, "p": min(1.0, 2 * total / 2**votes_cast)}
+
+
+def holm(p: Sequence[float], chance: float = 0.05) -> list[bool]:
+    """Which of these p-values still count when they are so many (Holm, 1979).
+
+    `chance`: probability that any of them counts where nothing differs.
+    """
+    found = [False] * len(p)
+    for rank, i in enumerate(np.argsort(p, kind="stable")):
+        if p[i] > chance / (len(p) - rank):
+            break
+        found[i] = True
+    return found
 
 
 def with_intervals(

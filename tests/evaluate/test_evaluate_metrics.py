@@ -238,3 +238,12 @@ def test_a_paired_difference_is_known_better_than_its_parts() -> None:
     assert between is not None and all(apart)
     assert 0 <= between[0] <= 8 / 400 and between[1] - between[0] < 0.03
     assert all(ends is not None and ends[1] - ends[0] > 0.06 for ends in apart)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_many_tests_ask_for_more(p: list[float]) -> None:
+    found = metrics.holm(p)
+    assert all(value <= 0.05 for value, one in zip(p, found, strict=True) if one)
+    assert all(one for value, one in zip(p, found, strict=True) if value <= 0.05 / len(p))
+    assert metrics.holm([0.04, 0.04]) == [False, False]
+    assert metrics.holm([0.04, 0.02]) == [True, True]
