@@ -141,19 +141,10 @@ def _write(options: argparse.Namespace, figures: Figures, moments: list[Heat]) -
         },
     }
     body = report.lines(figures, machine, moments, whole=True, picture=f"{stem.name}.svg")
-    texts = {
-        ".json": json.dumps(result, ensure_ascii=False) + "\n",
-        ".svg": report.picture(figures),
-        ".md": "\n".join([title, "", *body]) + "\n",
-    }
-    try:
-        for suffix, text in texts.items():
-            place.write(stem.with_suffix(suffix), text)
-    except OSError as error:
-        figures.fail(f"{stem}.json, .md, .svg: cannot be written: {error.strerror}")
-        print(f"\nbenchmark: {figures.failures[-1]}", file=sys.stderr)
-        return
-    print(f"\nwritten: {stem}.json, .md, .svg")
+    with place.kept(stem, ".json, .md, .svg", "benchmark", figures):
+        place.write(stem.with_suffix(".json"), json.dumps(result, ensure_ascii=False) + "\n")
+        place.write(stem.with_suffix(".svg"), report.picture(figures))
+        place.write(stem.with_suffix(".md"), "\n".join([title, "", *body]) + "\n")
 
 
 def _confined(

@@ -107,10 +107,10 @@ def compare(a: dict[str, Any], b: dict[str, Any], least: float = LEAST) -> list[
             one = replace(one, verdict="worse" if rest > 1 else "better")
         found.append(one)
     sure: set[str] = set()
-    for one in KINDS:
-        family = [found for found in found if kind(found.name) == one]
-        told = different([found.p for found in family], CHANCE / len(KINDS))
-        sure |= {found.name for found, counts in zip(family, told, strict=True) if counts}
+    for judged in KINDS:
+        family = [one for one in found if kind(one.name) == judged]
+        told = different([one.p for one in family], CHANCE / len(KINDS))
+        sure |= {one.name for one, counts in zip(family, told, strict=True) if counts}
     return [one if one.name in sure else replace(one, verdict="same") for one in found]
 
 
@@ -180,8 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{part}: the machine itself took {low:.3f} to {high:.3f} × as long")
     found = compare(a, b, options.least)
     for one in found:
-        stage = one.name.startswith("time/") and "/end to end/" not in one.name
-        if options.all or not stage or one.verdict != "same":
+        if options.all or kind(one.name) != "stage" or one.verdict != "same":
             unit = UNITS[one.name.split("/")[0]]
             values = f"{one.ratio:6.3f} ×  {one.before:8.3f} → {one.after:8.3f} {unit:4}"
             print(f"{one.verdict:6}  {values}  {one.name}  (p {one.p:.2g})")

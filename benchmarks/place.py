@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryFile
+
+from benchmarks.figures import Figures
 
 
 def writable(folder: Path, who: str) -> None:
@@ -28,6 +32,18 @@ def write(path: Path, text: str) -> None:
     except OSError:
         new.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def kept(stem: Path, suffixes: str, who: str, figures: Figures) -> Iterator[None]:
+    """Says that the files `stem` with `suffixes` are written, or that they cannot be: a failure."""
+    try:
+        yield
+    except OSError as error:
+        figures.fail(f"{stem}{suffixes}: cannot be written: {error.strerror}")
+        print(f"\n{who}: {figures.failures[-1]}", file=sys.stderr)
+    else:
+        print(f"\nwritten: {stem}{suffixes}")
 
 
 def number(kind: type, least: float, most: float = inf) -> Callable[[str], float]:

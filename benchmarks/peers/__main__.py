@@ -148,15 +148,10 @@ def _write(options: argparse.Namespace, figures: Figures, moments: list[Heat]) -
     }
     body = table.lines(figures, peers, machine, moments, picture=f"{stem.name}.png")
     title = f"# Peers, {now:%Y-%m-%d %H:%M} UTC"
-    try:
+    with place.kept(stem, ".json, .md, .png", "benchmark-peers", figures):
         place.write(stem.with_suffix(".json"), json.dumps(result, ensure_ascii=False) + "\n")
         place.write(stem.with_suffix(".md"), "\n".join([title, "", *body]) + "\n")
         table.draw(figures, peers, stem.with_suffix(".png"))
-    except OSError as error:
-        figures.fail(f"{stem}.json, .md, .png: cannot be written: {error.strerror}")
-        print(f"\nbenchmark-peers: {figures.failures[-1]}", file=sys.stderr)
-        return
-    print(f"\nwritten: {stem}.json, .md, .png")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
