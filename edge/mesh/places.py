@@ -38,10 +38,10 @@ def elsewhere(height: int, width: int) -> tuple[Roi, ...]:
     return tuple(found)
 
 
-def turned(place: Roi) -> tuple[Roi, ...]:
-    """The same square, turned to the other three sides."""
-    x, y, size, angle = place.cx, place.cy, place.size, place.angle
-    return tuple(Roi(x, y, size, angle + turn) for turn in (pi / 2, -pi / 2, pi))
+def turned(place: Roi, ways: int = 4) -> tuple[Roi, ...]:
+    """The same square, another way up: turned by each other part of a circle in `ways`."""
+    turns = [2 * pi * (step // 2) / ways * (1 - 2 * (step % 2)) for step in range(2, ways + 1)]
+    return tuple(Roi(place.cx, place.cy, place.size, place.angle + turn) for turn in turns)
 
 
 def around(face: Roi) -> Roi:

@@ -26,6 +26,8 @@ photographs upside down that were taken for upright ones have less, 3 % of uprig
 ELSEWHERE = 0.99
 """Presence below which a face that was found in a part of the frame, or in a turned one, is none:
 more looks see more that is not there. True ones of 30 pixels or more all had more."""
+WAYS_UP = 8
+"""How a face crop may lie, parts of a circle. The mesh network sees a face within some 30°."""
 
 
 class Mesher:
@@ -158,9 +160,9 @@ class CropMesher:
     """A picture that is already a face crop (as FER-2013's are) → the mesh of it, always.
 
     No detector: on 48×48 crops it misses one face in six. The first look takes the whole
-    picture with a margin, the next ones the ROI that the landmarks before give. The mesh is the
-    mean of the last two looks: each look has noise of its own. The last look is at the mirror
-    image.
+    picture with a margin, and where hardly a face is seen, other ways up, too; the next ones take
+    the ROI that the landmarks before give. The mesh is the mean of the last two looks: each look
+    has noise of its own. The last look is at the mirror image.
     """
 
     def __init__(self, landmarker: Path, settings: MeshSettings) -> None:
@@ -177,7 +179,12 @@ class CropMesher:
     ) -> Mesh:
         """The mesh of the face that fills `image` (H, W, 3) RGB, or `first` where that is given."""
         watch = watch or Stopwatch()
-        mesh = self._look(image, first or self._first(*image.shape[:2]), watch)
+        first = first or self._first(*image.shape[:2])
+        mesh = self._look(image, first, watch)
+        if mesh.presence < ELSEWHERE:  # perhaps it lies another way up
+            looks = [self._look(image, place, watch) for place in turned(first, WAYS_UP)]
+            sure = (look for look in looks if look.presence >= ELSEWHERE)
+            mesh = max((mesh, *sure), key=lambda mesh: mesh.presence)
         return _settled(self._look, image, mesh, self._settings, watch)
 
     def _first(self, height: int, width: int) -> Roi:

@@ -106,6 +106,20 @@ def test_every_crop_has_a_mesh(models_dir: Path, portrait: np.ndarray) -> None:
     assert np.isfinite(nothing.landmarks).all()
 
 
+@pytest.mark.parametrize("degrees", [-135, -90, -60, 30, 120, 180])
+def test_a_crop_may_lie_any_way_up(
+    models_dir: Path, portrait: np.ndarray, error: Callable, degrees: float
+) -> None:
+    mesh_of = CropMesher(models_dir / LANDMARK_FILE, MeshSettings())
+    face = np.ascontiguousarray(portrait[50:190, 160:300])
+    turn = cv2.getRotationMatrix2D((69.5, 69.5), degrees, 1)
+    lying = cv2.warpAffine(face, turn, (140, 140), borderMode=cv2.BORDER_REPLICATE)
+    upright = mesh_of(face).landmarks
+    where = upright.copy()
+    where[:, :2] = upright[:, :2] @ turn[:, :2].T + turn[:, 2]
+    assert error(mesh_of(lying), Mesh(where, 1.0)) < 0.06
+
+
 def test_both_runtimes_give_the_same_mesh(
     models_dir: Path, portrait: np.ndarray, photographs: Iterator[np.ndarray], monkeypatch
 ) -> None:
