@@ -42,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--trained", type=Path, default=Path("build/train"), help="training's --out"
     )
     parser.add_argument("--models", type=Path, default=DEFAULT_DIR, help="where the bundle goes")
-    parser.add_argument("--only", choices=tuple(CONVERTERS), help="convert this one alone")
+    parser.add_argument(
+        "--only", choices=tuple(CONVERTERS), help="this one alone; the bundle loses the other"
+    )
     options = parser.parse_args(arguments)
     try:
         convert(options.trained, options.models, options.only)

@@ -3,7 +3,7 @@
 Every picture is changed in some twenty ways, five severities each; our models, a pixel network
 trained by us, and with --peers the fer package read it. JSON, Markdown and a picture for each
 source go to benchmarks/results. A run that was stopped goes on; another classifier is judged in a
-minute.
+few minutes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from benchmarks.__main__ import RESULTS
 from benchmarks.machine import about
+from benchmarks.place import number
 from benchmarks.report import table
 from benchmarks.robustness import peer, report
 from benchmarks.robustness.conditions import CLEAN, CONDITIONS, FOLLOWED
@@ -203,21 +204,22 @@ def _models(folder: Path | None) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    some = number(int, 1)
     parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__)
     parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
     parser.add_argument("--models", type=Path, default=DEFAULT_DIR, help="the bundle's folder")
-    parser.add_argument("--pictures", type=int, default=400, help="of a source, a severity")
+    parser.add_argument("--pictures", type=some, default=400, help="of a source, a severity")
     parser.add_argument(
-        "--most", type=int, default=1200, help="where our goal is judged, and clean (default 1200)"
+        "--most", type=some, default=1200, help="where our goal is judged, and clean (default 1200)"
     )
     parser.add_argument("--quick", action="store_true", help="80 pictures: whether it runs")
     parser.add_argument("--ours", action="store_true", help="without the control: 15 minutes")
     parser.add_argument("--peers", action="store_true", help="the fer package, too")
-    parser.add_argument("--peer-pictures", type=int, default=120, help="that it reads")
+    parser.add_argument("--peer-pictures", type=some, default=120, help="that it reads")
     parser.add_argument(
         "--peer-sources", nargs="+", metavar="SOURCE", help="of which it reads any (default: all)"
     )
-    parser.add_argument("--epochs", type=int, default=14, help="of the control's training")
+    parser.add_argument("--epochs", type=some, default=14, help="of the control's training")
     parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
     parser.add_argument("--train", type=Path, default=Path("build/train"), help="meshes, splits")
     parser.add_argument("--out", type=Path, default=OUT, help=f"what is kept (default: {OUT})")

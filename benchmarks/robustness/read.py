@@ -1,8 +1,8 @@
 """Meshes → readings, by `edge.Recognizer` itself, and whether that is what the device would say.
 
 The recogniser is handed the meshes that it found before (`benchmarks.robustness.look`) in place of
-its mesher: so another classifier is judged in a minute. A few pictures of each cell are read from
-their pixels as well, and must give the same.
+its mesher: so another classifier is judged in a few minutes. A few pictures of each cell are read
+from their pixels as well, and must give the same.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ SURE = 0.9999
 photographs upside down that were taken for upright ones have less, 3 % of upright ones."""
 ELSEWHERE = 0.99
 """Presence below which a face that was found in a part of the frame, or in a turned one, is none:
-more looks see more that is not there. True ones of 30 pixels or more all had more."""
+more looks see more that is not there. True ones of 30 pixels or more all had more. Of a face crop:
+below which it may lie another way up."""
 WAYS_UP = 8
 """How a face crop may lie, parts of a circle. The mesh network sees a face within some 30°."""
 
@@ -160,9 +161,9 @@ class CropMesher:
     """A picture that is already a face crop (as FER-2013's are) → the mesh of it, always.
 
     No detector: on 48×48 crops it misses one face in six. The first look takes the whole
-    picture with a margin, and where hardly a face is seen, other ways up, too; the next ones take
-    the ROI that the landmarks before give. The mesh is the mean of the last two looks: each look
-    has noise of its own. The last look is at the mirror image.
+    picture with a margin, and other ways up follow where it is not sure of a face; the next ones
+    take the ROI that the landmarks before give. The mesh is the mean of the last two looks: each
+    look has noise of its own. The last look is at the mirror image.
     """
 
     def __init__(self, landmarker: Path, settings: MeshSettings) -> None:

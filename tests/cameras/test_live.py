@@ -258,7 +258,7 @@ def test_a_frame_is_let_go_before_the_next_is_made(
                 held = weakref.ref(image)
                 yield Frame(image, 0.0, "test://", index, clock_s=monotonic())
                 del image
-                assert read.wait(5)
+                assert read.wait(30)
                 read.clear()
                 time.sleep(0.1)  # for who has read it to ask for the next one
                 kept.append(held() is not None)
@@ -267,7 +267,9 @@ def test_a_frame_is_let_go_before_the_next_is_made(
     camera = live(Camera([]))
     for frame, _ in follow(camera, Recognizer(models_dir), Smoother()):
         if isinstance(frame, Gap):
-            break
+            if "unplugged" in frame.reason:
+                break
+            continue  # on a busy machine it may be late
         del frame
         read.set()
     assert kept == [False] * 3

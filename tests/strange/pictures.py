@@ -32,10 +32,12 @@ Image = np.ndarray
 
 def pictures(datasets: Path, kind: str) -> Iterator[Image]:
     """The pictures of a kind, (H, W, 3) uint8 RGB; `small` ones still at their own size."""
+    opened: dict[str, zipfile.ZipFile] = {}  # to open one of 30,000 pictures takes a while
     for row in rows(kind):
         source, _, name = row["picture"].partition("/")
-        with zipfile.ZipFile(datasets / f"{source}.zip") as archive:
-            image = decode(archive.read(name), name)
+        if source not in opened:
+            opened[source] = zipfile.ZipFile(datasets / f"{source}.zip")
+        image = decode(opened[source].read(name), name)
         if kind == "patch":
             x0, y0, x1, y1 = box(row)
             image = np.ascontiguousarray(image[y0:y1, x0:x1])
