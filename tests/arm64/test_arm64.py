@@ -30,8 +30,8 @@ LINES = {
     "classify sample.png --model both": 1,
     "classify --cropped crops --model both": 2,
     "run --source clip.y4m": FRAMES,
-    # A frame a second: emulated, the newest would overtake others at more.
-    "daemon --source slow.y4m --set output.stdout=frames --set smooth.time_constant_seconds=0": 6,
+    # A frame in three seconds: emulated, the newest would overtake others at more.
+    "daemon --source slow.y4m --set output.stdout=frames --set smooth.time_constant_seconds=0": 3,
 }
 """Arguments, and how many readings have to come."""
 LANDMARK, PROBABILITY = 0.02, 0.003
@@ -66,8 +66,8 @@ def inputs(tmp_path: Path, models_dir: Path, portrait: np.ndarray, save: Save) -
     header, frames = (models_dir / "sample.y4m").read_bytes().split(b"\n", 1)
     short = frames[: len(frames) // 120 * FRAMES]
     (tmp_path / "clip.y4m").write_bytes(header + b"\n" + short)
-    slow = frames[: len(frames) // 120 * 6]
-    (tmp_path / "slow.y4m").write_bytes(re.sub(rb"F\d+:\d+", b"F1:1", header) + b"\n" + slow)
+    slow = frames[: len(frames) // 120 * 3]
+    (tmp_path / "slow.y4m").write_bytes(re.sub(rb"F\d+:\d+", b"F1:3", header) + b"\n" + slow)
 
 
 @pytest.mark.parametrize("line", LINES)
