@@ -39,7 +39,7 @@ def elsewhere(height: int, width: int) -> tuple[Roi, ...]:
 
 
 def turned(place: Roi, ways: int = 4) -> tuple[Roi, ...]:
-    """The same square, another way up: turned by each other part of a circle in `ways`."""
+    """The same square, turned by the other parts of a circle in `ways`: to either side in turn."""
     turns = [2 * pi * (step // 2) / ways * (1 - 2 * (step % 2)) for step in range(2, ways + 1)]
     return tuple(Roi(place.cx, place.cy, place.size, place.angle + turn) for turn in turns)
 
