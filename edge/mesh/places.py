@@ -39,9 +39,10 @@ def elsewhere(height: int, width: int) -> tuple[Roi, ...]:
 
 
 def turned(place: Roi, ways: int = 4) -> tuple[Roi, ...]:
-    """The same square, turned by the other parts of a circle in `ways`: to either side in turn."""
-    turns = [2 * pi * (step // 2) / ways * (1 - 2 * (step % 2)) for step in range(2, ways + 1)]
-    return tuple(Roi(place.cx, place.cy, place.size, place.angle + turn) for turn in turns)
+    """The same square, the other `ways` up (an even number), to either side in turn."""
+    x, y, size, angle = place.cx, place.cy, place.size, place.angle
+    aside = [side * 2 * pi * step / ways for step in range(1, ways // 2) for side in (1, -1)]
+    return tuple(Roi(x, y, size, angle + turn) for turn in (*aside, pi))
 
 
 def around(face: Roi) -> Roi:

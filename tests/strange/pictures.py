@@ -17,7 +17,6 @@ part of the repository. Kinds:
 from __future__ import annotations
 
 import csv
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ import cv2
 import numpy as np
 
 from edge.cameras.opencv import decode
+from train.dataset import Picture
 
 LIST = Path(__file__).parent / "pictures.csv"
 Image = np.ndarray
@@ -32,12 +32,10 @@ Image = np.ndarray
 
 def pictures(datasets: Path, kind: str) -> Iterator[Image]:
     """The pictures of a kind, (H, W, 3) uint8 RGB; `small` ones still at their own size."""
-    opened: dict[str, zipfile.ZipFile] = {}  # to open one of 30,000 pictures takes a while
     for row in rows(kind):
         source, _, name = row["picture"].partition("/")
-        if source not in opened:
-            opened[source] = zipfile.ZipFile(datasets / f"{source}.zip")
-        image = decode(opened[source].read(name), name)
+        picture = Picture(datasets / f"{source}.zip", name, label=0)  # which nobody asks for
+        image = decode(picture.read_bytes(), name)
         if kind == "patch":
             x0, y0, x1, y1 = box(row)
             image = np.ascontiguousarray(image[y0:y1, x0:x1])

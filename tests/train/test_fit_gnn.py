@@ -167,8 +167,10 @@ def test_weights_are_those_of_the_best_epoch(whole: Fitted, draw_faces: Draw) ->
     ("epoch", "moment"),
     [
         (0, "in the epoch"),
+        (0, "before its backup"),
         (0, "after its backup"),
         (1, "after its backup"),
+        (2, "in the epoch"),
         (2, "before its backup"),
     ],
 )
