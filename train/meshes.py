@@ -29,7 +29,7 @@ from train.dataset import Picture
 from train.splits import THUMBNAIL, fingerprint
 from train.views import PLAIN
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the code makes other meshes of the same pictures and networks."""
 MIRRORED = "mirrored look"
 """In place of a view: the picture as it is, of which the look at its mirror image is kept."""

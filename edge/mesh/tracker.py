@@ -25,8 +25,10 @@ SURE = 0.9999
 photographs upside down that were taken for upright ones have less, 3 % of upright ones."""
 ELSEWHERE = 0.99
 """Presence below which a face that was found in a part of the frame, or in a turned one, is none:
-more looks see more that is not there. True ones of 30 pixels or more all had more. Of a face crop:
-below which it may lie another way up."""
+more looks see more that is not there. True ones of 30 pixels or more all had more."""
+CROP_SURE = 0.99
+"""Presence from which a look at a face crop is sure of a face; more of it tells no more. A crop
+whose first look has less may lie another way up."""
 WAYS_UP = 8
 """How a face crop may lie, parts of a circle. The mesh network sees a face within some 30°."""
 
@@ -143,7 +145,8 @@ class Mesher:
                 mesh = max(mesh, look, key=lambda mesh: mesh.presence)
         if mesh is None or self._tracking:  # the next frames look again
             return mesh
-        return self._believe(_settled(self._look, image, mesh, self._settings, watch))
+        mesh = _settled(self._look, image, mesh, self._settings, watch)
+        return self._believe(_with_mirrored(self._look, image, mesh, self._settings, watch))
 
     def _ask(self, image: NDArray[np.uint8], place: Roi, watch: Stopwatch) -> Detection | None:
         """The face in `place` that the settings ask for."""
@@ -161,9 +164,10 @@ class CropMesher:
     """A picture that is already a face crop (as FER-2013's are) → the mesh of it, always.
 
     No detector: on 48×48 crops it misses one face in six. The first look takes the whole
-    picture with a margin, and other ways up follow where it is not sure of a face; the next ones
-    take the ROI that the landmarks before give. The mesh is the mean of the last two looks: each
-    look has noise of its own. The last look is at the mirror image.
+    picture with a margin; the next ones take the ROI that the landmarks before give. The mesh is
+    the mean of the last two: each look has noise of its own. Where the first is not sure of a face,
+    but one from another way up is, the same is done from there, and that mesh is taken unless it
+    ends less sure. The last look is at the mirror image.
     """
 
     def __init__(self, landmarker: Path, settings: MeshSettings) -> None:
@@ -181,12 +185,15 @@ class CropMesher:
         """The mesh of the face that fills `image` (H, W, 3) RGB, or `first` where that is given."""
         watch = watch or Stopwatch()
         first = first or self._first(*image.shape[:2])
-        mesh = self._look(image, first, watch)
-        if mesh.presence < ELSEWHERE:  # perhaps it lies another way up
-            looks = [self._look(image, place, watch) for place in turned(first, WAYS_UP)]
-            sure = (look for look in looks if look.presence >= ELSEWHERE)
-            mesh = max((mesh, *sure), key=lambda mesh: mesh.presence)
-        return _settled(self._look, image, mesh, self._settings, watch)
+        look = self._look(image, first, watch)
+        mesh = _settled(self._look, image, look, self._settings, watch)
+        if look.presence < CROP_SURE:  # perhaps it lies another way up
+            ways = [self._look(image, place, watch) for place in turned(first, WAYS_UP)]
+            look = max(ways, key=lambda look: look.presence)
+            if look.presence >= CROP_SURE:
+                other = _settled(self._look, image, look, self._settings, watch)
+                mesh = max(other, mesh, key=lambda mesh: min(mesh.presence, CROP_SURE))
+        return _with_mirrored(self._look, image, mesh, self._settings, watch)
 
     def _first(self, height: int, width: int) -> Roi:
         side = max(height, width) * self._settings.crop_scale
@@ -201,7 +208,7 @@ def _settled(
 ) -> Mesh:
     """The mesh after all looks, `mesh` the first: each starts where the one before saw it.
 
-    From three on, the mean of the last two; and that of the mirror image.
+    From three on, the mean of the last two.
     """
     looks = settings.crop_looks
     for number in range(2, looks + 1):
@@ -210,7 +217,14 @@ def _settled(
         if number > 2 and number == looks:
             mean = (before.landmarks + mesh.landmarks) * np.float32(0.5)
             mesh = Mesh(mean, mesh.presence)
-    if settings.crop_mirrored:
-        other = look.mirrored(image, Roi.of_landmarks(mesh.landmarks), watch)
-        return replace(mesh, mirrored=other.landmarks)
     return mesh
+
+
+def _with_mirrored(
+    look: Landmarker, image: NDArray[np.uint8], mesh: Mesh, settings: MeshSettings, watch: Stopwatch
+) -> Mesh:
+    """The same mesh and, where the settings ask for it, that of the mirror image."""
+    if not settings.crop_mirrored:
+        return mesh
+    other = look.mirrored(image, Roi.of_landmarks(mesh.landmarks), watch)
+    return replace(mesh, mirrored=other.landmarks)

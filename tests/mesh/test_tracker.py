@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from edge import interpreter
+from edge.cameras.opencv import decode
 from edge.cameras.y4m import Y4m
 from edge.errors import SetupError
 from edge.mesh import tracker
@@ -118,6 +120,24 @@ def test_a_crop_may_lie_any_way_up(
     where = upright.copy()
     where[:, :2] = upright[:, :2] @ turn[:, :2].T + turn[:, 2]
     assert error(mesh_of(lying), Mesh(where, 1.0)) < 0.06
+
+
+@pytest.mark.parametrize(
+    ("name", "turn"),
+    [
+        ("face_fear/fer2013_PublicTest_65629669.jpg", 0),  # other ways up look surer, at first
+        ("face_surprised/fer2013_PublicTest_33947662.jpg", 0),
+        ("face_happy/fer2013_PublicTest_1640397.jpg", 45),
+        ("face_neutral/fer2013_PublicTest_75760032.jpg", 80),
+    ],
+)
+def test_crops_are_taken_the_way_up_that_a_person_sees(
+    models_dir: Path, datasets: Path, name: str, turn: float
+) -> None:
+    mesh_of = CropMesher(models_dir / LANDMARK_FILE, MeshSettings())
+    with zipfile.ZipFile(datasets / "fer2013.zip") as archive:
+        mesh = mesh_of(decode(archive.read(name), name))
+    assert np.degrees(Roi.of_landmarks(mesh.landmarks).angle) == pytest.approx(turn, abs=15)
 
 
 def test_both_runtimes_give_the_same_mesh(
