@@ -29,6 +29,7 @@ from benchmarks.figures import Figures
 from benchmarks.heat import Heat
 from benchmarks.machine import about
 from edge import host
+from edge.arguments import number
 from edge.errors import EdgeError
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -183,28 +184,28 @@ def _options(arguments: Sequence[str] | None, boards: Sequence[str]) -> argparse
         allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    some = place.number(int, 1)
+    some = number(int, 1)
     most = clips.FRAMES - 2
     models = ["svm", "gnn", "both"]
     parser.add_argument("--models", nargs="+", choices=models, default=models)
     parser.add_argument("--threads", nargs="+", type=some, default=[1, 2, 3, 4], help="of a model")
     parser.add_argument(
-        "--seconds", type=place.number(float, 0), default=60, help="for the stages of frames"
+        "--seconds", type=number(float, 0), default=60, help="for the stages of frames"
     )
     parser.add_argument(
-        "--frames", type=place.number(int, 2, most), default=50, help="tracked ones a round"
+        "--frames", type=number(int, 2, most), default=50, help="tracked ones a round"
     )
     parser.add_argument("--starts", type=some, default=8, help="cold starts of each model")
     parser.add_argument(
         "--rates",
         nargs="+",
-        type=place.number(float, 0.1, 1000),
+        type=number(float, 0.1, 1000),
         default=[5, 15, 30],
         help="of load",
     )
     parser.add_argument("--windows", type=some, default=8, help="of load at each rate")
     parser.add_argument(
-        "--minutes", type=place.number(float, 0), default=0, help="of steady state, at the end"
+        "--minutes", type=number(float, 0), default=0, help="of steady state, at the end"
     )
     parser.add_argument("--target", nargs="+", choices=boards, default=[], help="confined like it")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")

@@ -26,6 +26,7 @@ import numpy as np
 
 from benchmarks.figures import UNITS
 from benchmarks.stages import WHOLE
+from edge.arguments import number
 
 CHANCE = 0.05
 """Probability that in two results that are the same anything is called different."""
@@ -163,7 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("a", type=Path, help="the JSON of a result: before")
     parser.add_argument("b", type=Path, help="of another: after")
     parser.add_argument("--all", action="store_true", help="stages that do not differ, too")
-    parser.add_argument("--least", type=float, default=LEAST, help="share (default: %(default)s)")
+    parser.add_argument(
+        "--least", type=number(float, 0), default=LEAST, help="share (default: %(default)s)"
+    )
     options = parser.parse_args(arguments)
     if options.a.resolve() == options.b.resolve():
         print(f"benchmark-compare: A and B are the same: {options.a}", file=sys.stderr)

@@ -1,12 +1,10 @@
-"""Where results go, and what a benchmark may be asked for: told before anything is measured."""
+"""Where results go: that nothing can be kept there is told before anything is measured."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -44,20 +42,3 @@ def kept(stem: Path, suffixes: str, who: str, figures: Figures) -> Iterator[None
         print(f"\n{who}: {figures.failures[-1]}", file=sys.stderr)
     else:
         print(f"\nwritten: {stem}{suffixes}")
-
-
-def number(kind: type, least: float, most: float = inf) -> Callable[[str], float]:
-    """An argument's type: a `kind` from `least` to `most`."""
-
-    def parse(text: str) -> float:
-        try:
-            value: float = kind(text)
-        except ValueError:
-            value = inf
-        if not least <= value <= most or value == inf:
-            allowed = f"from {least:g}" + (f" to {most:g}" if most < inf else " on")
-            what = "whole number" if kind is int else "number"
-            raise argparse.ArgumentTypeError(f"{text}: has to be a {what} {allowed}")
-        return value
-
-    return parse

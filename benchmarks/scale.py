@@ -22,6 +22,7 @@ import numpy as np
 from joblib import cpu_count
 
 from benchmarks.report import table
+from edge.arguments import number
 from edge.errors import EdgeError
 from train import meshes, spread
 from train.dataset import Picture, find_pictures
@@ -31,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print a table; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("data", nargs="+", type=Path, help="folders or zips with face_<class>/ in")
-    parser.add_argument("--pictures", nargs="+", type=int, default=[500, 1000, 2000, 4000])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--pictures", nargs="+", type=number(int, 1), default=[500, 1000, 2000, 4000]
+    )
+    parser.add_argument("--rounds", type=number(int, 1), default=3)
     spread.add_arguments(parser)
     options = parser.parse_args(arguments)
     jobs = options.jobs or cpu_count()

@@ -26,6 +26,7 @@ import psutil
 from tqdm import tqdm
 
 from benchmarks.machine import about
+from edge.arguments import number
 from tests.tools.mjpeg import Stream, jpegs
 from tests.tools.mosquitto import Line, Listener, Mosquitto
 
@@ -255,7 +256,7 @@ def _shown(value: object) -> str:
 def main() -> int:
     """Run it; 1 where something is not as it has to be."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--hours", type=float, default=1.0)
+    parser.add_argument("--hours", type=number(float, 0), default=1.0)
     parser.add_argument("--model", default="svm")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--python", default=sys.executable, help="runs the daemon")

@@ -1,9 +1,10 @@
-"""What the command line of `python -m edge` takes."""
+"""What the command line of `python -m edge` takes, and what numbers any other may ask for."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 
 from edge.settings.load import SYSTEM_FILE
@@ -96,6 +97,23 @@ def parser(commands: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParse
     look.add_argument("--source", metavar="auto|URI", help="a camera, a stream, a file")
     look.add_argument("--json", action="store_true", help="for machines: a list of objects")
     return whole
+
+
+def number(kind: type, least: float, most: float = inf) -> Callable[[str], float]:
+    """An argument's type: a `kind` from `least` to `most`."""
+
+    def parse(text: str) -> float:
+        try:
+            value: float = kind(text)
+        except ValueError:
+            value = inf
+        if not least <= value <= most or value == inf:
+            allowed = f"from {least:g}" + (f" to {most:g}" if most < inf else " on")
+            what = "whole number" if kind is int else "number"
+            raise argparse.ArgumentTypeError(f"{text}: has to be a {what} {allowed}")
+        return value
+
+    return parse
 
 
 def _path(text: str) -> Path:

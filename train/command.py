@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge.arguments import number
 from edge.errors import EdgeError
 from train import splits, spread
 from train.prepare import Data, prepare
@@ -24,7 +25,7 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
     spread.add_arguments(parser)
     parser.add_argument(
         "--near",
-        type=float,
+        type=number(float, 0),
         default=splits.NEAR,
         help=f"likeness from which two pictures count as one (default: {splits.NEAR}); above 1 "
         "only identical files do",

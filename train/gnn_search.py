@@ -15,6 +15,7 @@ from typing import Any
 
 import optuna
 
+from edge.arguments import number
 from train import command, gnn
 from train.graph import Shape
 from train.prepare import Data
@@ -23,7 +24,9 @@ from train.prepare import Data
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the trials; the exit status."""
     parser = command.parser("train.gnn_search", __doc__)
-    parser.add_argument("--trials", type=int, default=40, help="to be done in all (default: 40)")
+    parser.add_argument(
+        "--trials", type=number(int, 1), default=40, help="to be done in all (default: 40)"
+    )
     return command.run(parser, arguments, search)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
+from edge.arguments import number
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.classify import open_classifier
 from edge.features import INNER, aligned
@@ -39,7 +40,9 @@ SHARES = (0.125, 0.25, 0.5, 1.0)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write the page; the exit status."""
     parser = command.parser("train.limits", __doc__)
-    parser.add_argument("--epochs", type=int, default=25, help="of the pixel network (default 25)")
+    parser.add_argument(
+        "--epochs", type=number(int, 1), default=25, help="of the pixel network (default 25)"
+    )
     return command.run(parser, arguments, measure)
 
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from edge import native
+from edge.arguments import number
 from edge.arrays import load
 from edge.bundle import DEFAULT_DIR
 from edge.errors import SetupError, SourceError
@@ -52,7 +53,9 @@ _TRAVELS = ("edge", "train", "benchmarks/evaluate")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags for what `over` takes."""
-    parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
+    parser.add_argument(
+        "--jobs", type=number(int, 1), default=None, help="processes (default: every core)"
+    )
     parser.add_argument(
         "--dask", metavar="tcp://HOST:PORT", help="let the workers of this Dask scheduler do it"
     )

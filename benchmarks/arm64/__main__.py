@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.arm64 import scenes
 from benchmarks.arm64.counter import BUILD, CPUS, REPO, Case, Count, counted, here
 from benchmarks.arm64.guest import SCENES
-from benchmarks.place import number
+from edge.arguments import number
 
 BASELINE = REPO / "benchmarks/arm64-baseline.json"
 TOLERANCE = 0.005

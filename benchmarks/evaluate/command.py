@@ -14,6 +14,7 @@ from benchmarks.evaluate import metrics, readings, survey
 from benchmarks.evaluate.readings import Readings
 from benchmarks.evaluate.survey import Survey
 from benchmarks.machine import about
+from edge.arguments import number
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.cameras.opencv import VIDEOS
 from train import spread
@@ -58,7 +59,10 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
     )
     spread.add_arguments(parser)
     parser.add_argument(
-        "--samples", type=int, default=metrics.SAMPLES, help="of the bootstrap (%(default)s)"
+        "--samples",
+        type=number(int, 1),
+        default=metrics.SAMPLES,
+        help="of the bootstrap (%(default)s)",
     )
     parser.add_argument("--out", type=Path, default=OUT, help=f"default: {OUT}")
     return parser

@@ -31,6 +31,7 @@ from benchmarks.heat import Heat
 from benchmarks.machine import about
 from benchmarks.peers import environments, measure, pipeline, table
 from benchmarks.peers.listing import CACHE, PEERS, PIPELINE, REPO, TASK, Peer, chosen
+from edge.arguments import number
 from edge.errors import EdgeError, SetupError
 
 RESULTS = REPO / "benchmarks" / "results"
@@ -158,7 +159,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     names = ", ".join(peer.name for peer in PEERS)
     parser.add_argument("--only", default="", help=f"of: ours (all of them), {names}")
-    some = place.number(int, 1)
+    some = number(int, 1)
     parser.add_argument("--rounds", type=some, default=40, help="of frames")
     parser.add_argument("--frames", type=some, default=30, help="of each scene in a round")
     parser.add_argument("--starts", type=some, default=8, help="cold starts of each")

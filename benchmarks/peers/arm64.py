@@ -26,6 +26,7 @@ from benchmarks.peers import environments
 from benchmarks.peers.listing import CACHE, OURS, PEERS, PIPELINE, REPO, TASK, Peer
 from benchmarks.peers.pipeline import made_from
 from benchmarks.report import table
+from edge.arguments import number
 from edge.errors import SetupError
 
 GUEST = Path(__file__).with_name("guest.py")
@@ -122,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.arm64", description=__doc__)
     parser.add_argument("--only", default="", help="as of python -m benchmarks.peers")
     parser.add_argument("--cpu", choices=CPUS, default="cortex-a72")
-    parser.add_argument("--jobs", type=int, default=2, help="at a time")
+    parser.add_argument("--jobs", type=number(int, 1), default=2, help="at a time")
     parser.add_argument("--out", type=Path, default=command.RESULTS)
     options = parser.parse_args(arguments)
     peers = command.of(parser, options.only)

@@ -27,7 +27,6 @@ from tqdm import tqdm
 
 from benchmarks.__main__ import RESULTS
 from benchmarks.machine import about
-from benchmarks.place import number
 from benchmarks.report import table
 from benchmarks.robustness import peer, report
 from benchmarks.robustness.conditions import CLEAN, CONDITIONS, FOLLOWED
@@ -35,6 +34,7 @@ from benchmarks.robustness.judge import Figures, judge
 from benchmarks.robustness.look import Cell, cells, is_of, keep, look
 from benchmarks.robustness.read import LABELS, Said, read, said_by
 from benchmarks.robustness.sample import Sample, draw
+from edge.arguments import number
 from edge.arrays import load
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.errors import SetupError
@@ -220,7 +220,9 @@ def _parser() -> argparse.ArgumentParser:
         "--peer-sources", nargs="+", metavar="SOURCE", help="of which it reads any (default: all)"
     )
     parser.add_argument("--epochs", type=some, default=14, help="of the control's training")
-    parser.add_argument("--jobs", type=int, default=None, help="processes (default: every core)")
+    parser.add_argument(
+        "--jobs", type=number(int, 1), default=None, help="processes (default: every core)"
+    )
     parser.add_argument("--train", type=Path, default=Path("build/train"), help="meshes, splits")
     parser.add_argument("--out", type=Path, default=OUT, help=f"what is kept (default: {OUT})")
     parser.add_argument("--results", type=Path, default=RESULTS)

@@ -86,3 +86,19 @@ def test_a_class_that_only_others_have(
     (tiny_dataset / "face_sad").rename(tmp_path / "other/face_sad")
     told = refused(tiny_dataset, tmp_path / "other", "--train-on", "tiny")
     assert told == "the train set has no picture of: sad; add some"
+
+
+@pytest.mark.parametrize(
+    ("main", "flag", "value", "allowed"),
+    [
+        (training.main, "--jobs", "0", "a whole number from 1 on"),
+        (search.main, "--near", "-0.1", "a number from 0 on"),
+        (search.main, "--near", "much", "a number from 0 on"),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(
+    capsys: pytest.CaptureFixture[str], main: Main, flag: str, value: str, allowed: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["data", flag, value])
+    assert capsys.readouterr().err.endswith(f"argument {flag}: {value}: has to be {allowed}\n")

@@ -45,6 +45,12 @@ def test_the_page(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "…\n" not in capsys.readouterr().out
 
 
+def test_less_than_one_epoch_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        limits.main(["data", "--epochs", "-1"])
+    assert "--epochs: -1: has to be a whole number from 1 on" in capsys.readouterr().err
+
+
 def test_pixels_are_cut_around_the_mesh(
     portrait: np.ndarray, tmp_path: Path, models_dir: Path, save: object
 ) -> None:
