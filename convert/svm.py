@@ -1,7 +1,7 @@
 """PCA + SVM → `svm.npz` of plain float arrays.
 
-Before it is accepted the device's own code runs it over the whole validation set: the same label
-as scikit-learn for every mesh, probabilities within 1e-5.
+Before it is accepted the device's own code, compiled and not, runs it over the whole validation
+set: the same label as scikit-learn for every mesh, probabilities within 1e-5.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ def convert(trained: Trained, folder: Path) -> tuple[dict[str, Any], np.ndarray,
     size = (folder / FILE).stat().st_size
     if size > LIMIT:
         raise SetupError(f"{FILE} would have {size:,} bytes; allowed are {LIMIT:,}")
-    classifier = SupportVectorMachine(folder / FILE, FEATURES[trained.description["feature"]].size)
-    answers = np.stack([classifier(feature) for feature in trained.features()])
-    parity = compare(answers, trained.probabilities)
+    features, length = trained.features(), FEATURES[trained.description["feature"]].size
+    parities = []
+    for compiled in (False, True):  # the same where there is no compiler
+        classifier = SupportVectorMachine(folder / FILE, length, compiled=compiled)
+        answers = np.stack([classifier(feature) for feature in features])
+        parities.append(compare(answers, trained.probabilities))
     entry = {
         "kind": "svm",
         "file": FILE,
@@ -42,7 +45,7 @@ def convert(trained: Trained, folder: Path) -> tuple[dict[str, Any], np.ndarray,
             name: {"shape": list(value.shape), "dtype": str(value.dtype)}
             for name, value in arrays.items()
         },
-        "parity": parity,
+        "parity": max(parities, key=lambda parity: parity["largest_difference"]),
     }
     return entry, answers, classifier
 

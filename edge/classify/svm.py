@@ -109,14 +109,14 @@ class SupportVectorMachine:
         projected = self._projection @ (feature - self._mean)
         kernel, largest = self._kernel((projected * (2 * self._gamma)).astype(np.float32))
         scale = np.exp(largest - self._gamma * float(projected @ projected))
-        logits = (self._weights @ kernel.astype(np.float64)) * scale + self._bias
+        logits = (self._weights @ kernel.astype(np.float64, copy=False)) * scale + self._bias
         logits -= logits.max()
         np.exp(logits, out=logits)
         logits /= logits.sum()
         probabilities: NDArray[np.float32] = logits.astype(np.float32)
         return probabilities
 
-    def _kernel(self, point: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    def _kernel(self, point: NDArray[np.float32]) -> tuple[NDArray[np.floating[Any]], float]:
         """exp(v·point - shift) for each vector v, and the shift: large exponents overflow."""
         if self._library:
             kernel = np.empty(self._weights.shape[1], np.float32)
@@ -130,7 +130,8 @@ class SupportVectorMachine:
         if shift:  # a mesh unlike any face
             exponent -= np.float32(shift + _SAFE)
             exponent += np.float32(_SAFE)  # in this order: no rounding at the top
-        return np.exp(exponent, out=exponent), shift
+        # numpy's float32 exp would be half of the error that is left.
+        return np.exp(exponent, dtype=np.float64), shift
 
 
 def _blocks(vectors: NDArray[np.float16]) -> NDArray[np.float16]:
