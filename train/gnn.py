@@ -63,8 +63,8 @@ class Settings:
     """Share of each label that is spread over all classes: many labels are disputed."""
     balance: float = 0.3
     """Faces are weighted by (share of their class in their source)^-balance."""
-    seed: int = 0
-    """Of weights, order, views and dropout."""
+    seed: int = 1
+    """Of weights, order, views and dropout. Of 0, 1, 2 the one of least validation log loss."""
 
 
 def recipe(out: Path) -> Callable[[Data], Fitted]:
