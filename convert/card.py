@@ -161,6 +161,9 @@ def _variants(entry: Mapping[str, Any]) -> list[str]:
     rows = [
         "### The graph network, quantised",
         "",
+        "The ranges of `int8` are those of the nearer nine tenths of faces, of `int8-half` of the",
+        "nearer half.",
+        "",
         "| variant | bytes | accuracy | Keras' label | time, of the mesh network's | memory |",
         "| --- | --- | --- | --- | --- | --- |",
     ]

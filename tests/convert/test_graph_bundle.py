@@ -59,6 +59,8 @@ def manifest(bundle: Path) -> dict[str, Any]:
         ({"float32": {}, "int8": {"bytes": 100_000, "lost": -0.01}}, "int8"),
         ({"float32": {}, "int8": {"bytes": 100_000, "same_label_as_keras": 0.989}}, "float32"),
         ({"float32": {}, "int8": {"bytes": 100_000, "lost": 0.0031}}, "float32"),
+        ({"int8": {}, "int8-half": {}}, "int8"),
+        ({"int8": {"same_label_as_keras": 0.9895}, "int8-half": {}}, "int8-half"),
         ({"float32": {"bytes": 400_000}, "int8": {"same_label_as_keras": 0.5}}, "float32"),
         ({"float32": {"bytes": 400_001}, "int8": {"same_label_as_keras": 0.99}}, "int8"),
         ({"float32": {"bytes": 400_001}, "int8": {"same_label_as_keras": 0.5}}, None),
@@ -182,7 +184,7 @@ def test_the_manifest_tells_of_the_network(bundle: Path, manifest: dict[str, Any
     assert entry["bytes"] == (bundle / "gnn.tflite").stat().st_size
     assert entry["normaliser"]["bytes"] == (bundle / "gnn.npz").stat().st_size
     assert entry["variants"][entry["quantisation"]]["bytes"] == entry["bytes"]
-    assert set(entry["variants"]) == {"float32", "dynamic", "int8"}
+    assert set(entry["variants"]) == {"float32", "dynamic", "int8", "int8-half"}
     for variant in entry["variants"].values():
         assert variant["same_label_as_keras"] >= 0.9
         assert variant["milliseconds"] > 0
