@@ -220,9 +220,7 @@ def _parser() -> argparse.ArgumentParser:
         "--peer-sources", nargs="+", metavar="SOURCE", help="of which it reads any (default: all)"
     )
     parser.add_argument("--epochs", type=some, default=14, help="of the control's training")
-    parser.add_argument(
-        "--jobs", type=number(int, 1), default=None, help="processes (default: every core)"
-    )
+    parser.add_argument("--jobs", type=some, default=None, help="processes (default: every core)")
     parser.add_argument("--train", type=Path, default=Path("build/train"), help="meshes, splits")
     parser.add_argument("--out", type=Path, default=OUT, help=f"what is kept (default: {OUT})")
     parser.add_argument("--results", type=Path, default=RESULTS)
