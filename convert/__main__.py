@@ -74,9 +74,6 @@ def convert(folder: Path, models: Path, only: str | None = None) -> None:
         with tempfile.TemporaryDirectory(dir=models) as temporary:
             made = Path(temporary)
             manifest = _bundle(trained, made, folder)
-            resting = neutral.export(folder, manifest["dataset"]["train_on"], made)
-            if resting:
-                manifest["neutral"] = resting
             (made / MANIFEST).write_text(
                 json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
             )
@@ -95,8 +92,6 @@ def convert(folder: Path, models: Path, only: str | None = None) -> None:
     if gone:
         told = f"{models} had {', '.join(gone)}, too: not trained in {folder}, so left out now"
         print(f"convert: {told}", file=sys.stderr)
-    if not resting:
-        print(f"{folder} has no meshes.npz and splits.csv: this bundle takes no baseline")
     if missing:
         told = f"{models} still lacks {', '.join(missing)}: run `make models`, then this again"
         print(f"convert: {told}", file=sys.stderr)
@@ -113,7 +108,7 @@ def _models(models: Path) -> set[str]:
 def _bundle(trained: dict[str, Trained], made: Path, folder: Path) -> dict[str, Any]:
     """Write the classifiers' files into `made`; the manifest. `folder`: training's."""
     first = next(iter(trained.values()))
-    facts = plausible.open_facts(folder, len(first.label))
+    facts = plausible.open_facts(folder, first.description)
     entries: dict[str, Any] = {}
     answers: dict[str, np.ndarray] = {}
     mirrored: dict[str, np.ndarray] = {}
@@ -141,6 +136,7 @@ def _bundle(trained: dict[str, Trained], made: Path, folder: Path) -> dict[str, 
         "networks": _networks(),
         "models": entries,
         "plausible": limits,
+        "neutral": neutral.export(facts, made),
         "dataset": described["dataset"],
         "meshes": described["meshes"],
         "made_with": {"python": platform.python_version(), **_versions()},

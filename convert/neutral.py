@@ -6,49 +6,31 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from convert.plausible import open_facts
 from convert.wheels import sha256_of
-from edge.arrays import load
 from edge.bundle import DEFAULT_DIR, MANIFEST, Bundle
-from edge.errors import EdgeError, SetupError
-from edge.features import aligned
-from edge.types import CLASSES
+from edge.errors import EdgeError
 
 FILE = "neutral.npz"
 
 
-def export(folder: Path, train_on: Sequence[str], out: Path) -> dict[str, Any] | None:
-    """Write `out`/neutral.npz from the meshes in `folder`, training's --out; its manifest entry.
-
-    None where training left no meshes or splits there. Every picture counts alike.
-    """
-    meshes, splits = folder / "meshes.npz", folder / "splits.csv"
-    if not meshes.is_file() or not splits.is_file():
-        return None
-    label = CLASSES.index("neutral")
-    with splits.open(encoding="utf-8", newline="") as file:
-        chosen = {
-            row["id"]
-            for row in csv.DictReader(file)
-            if row["split"] == "train"
-            and int(row["label"]) == label
-            and row["id"].partition("/")[0] in train_on
-        }
-    found = load(meshes, ("id", "landmarks"))
-    rows = [i for i, name in enumerate(found["id"].tolist()) if name in chosen]
-    if not rows:
-        raise SetupError(f"{meshes}: no neutral face of {', '.join(train_on)}: train again")
-    mean = np.mean([aligned(found["landmarks"][i]) for i in rows], axis=0, dtype=np.float64)
-    np.savez(out / FILE, landmarks=mean.astype(np.float32))
-    return {"file": FILE, "sha256": sha256_of(out / FILE), "pictures": len(rows)}
+def export(facts: Mapping[str, NDArray[Any]], out: Path) -> dict[str, Any]:
+    """Write `out`/neutral.npz from `convert.plausible.open_facts`; its manifest entry."""
+    np.savez(out / FILE, landmarks=facts["neutral"])
+    return {
+        "file": FILE,
+        "sha256": sha256_of(out / FILE),
+        "pictures": int(facts["neutral_pictures"]),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,9 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         manifest = Bundle.open(options.models).manifest
-        entry = export(options.trained, manifest["dataset"]["train_on"], options.models)
-        if entry is None:
-            raise SetupError(f"{options.trained}: no meshes.npz and splits.csv: run `make train`")
+        entry = export(open_facts(options.trained, manifest), options.models)
         new = options.models / f"{MANIFEST}.new"
         text = json.dumps({**manifest, "neutral": entry}, indent=1, ensure_ascii=False)
         new.write_text(f"{text}\n", encoding="utf-8")

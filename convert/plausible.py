@@ -9,6 +9,7 @@ face crop: what all but one training picture in 80 have. Some of FER-2013's are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from edge.arrays import load
 from edge.errors import SetupError
 from edge.plausible import Limits
-from train.plausible import FILE
+from train.plausible import FILE, stamp
 
 Array = NDArray[Any]
 PIXELS = 24.0
@@ -33,7 +34,7 @@ that are nodded by more than 30°."""
 DOUBTED = 0.0125
 """Share of the training pictures of a source with less support than the limit: what 3 to 4 of 100
 patches of photographs and of textures without a face have more than, too."""
-_ARRAYS = ("source", "pose", "support")
+_ARRAYS = ("stamp", "neutral", "neutral_pictures", "source", "pose", "support")
 _VALIDATION = (
     "validation_pose",
     "validation_support",
@@ -42,14 +43,23 @@ _VALIDATION = (
 )
 
 
-def open_facts(folder: Path, pictures: int) -> dict[str, Array]:
-    """What training left for `pictures` validation pictures. Raises SetupError if it did not."""
+def open_facts(folder: Path, of: Mapping[str, Any]) -> dict[str, Array]:
+    """What training left beside what `of` describes: a classifier's description, or a manifest.
+
+    Raises SetupError where there is nothing, or of other pictures or another split of them.
+    """
     path = folder / FILE
     if not path.is_file():
         raise SetupError(f"{path} is missing: run `python -m train.plausible DATA…`")
-    facts = load(path, [*_ARRAYS, *_VALIDATION])
-    if {len(facts[name]) for name in _VALIDATION} != {pictures}:
-        raise SetupError(f"{path}: made of other data: run `python -m train.plausible DATA…`")
+    try:
+        facts = load(path, [*_ARRAYS, *_VALIDATION])
+    except SetupError as error:  # of an earlier version, or broken
+        raise SetupError(f"{error}: run `python -m train.plausible DATA…`") from None
+    if str(facts["stamp"]) != stamp(of):
+        raise SetupError(
+            f"{path}: of other pictures, or of another split of them, than the models: run "
+            "`make train DATA=…` to its end"
+        )
     return facts
 
 

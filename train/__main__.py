@@ -29,12 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="train svm and gnn on all sources but one, too, for each (as long again; goes on)",
     )
-    return command.run(parser, arguments, fit)
+    return command.run(parser, arguments, fit, record=True)
 
 
 def fit(data: Data, about: dict[str, Any], options: argparse.Namespace) -> None:
     """Fit the recipes, judge them on validation, and write models and report."""
-    plausible.save(options.out, data)
+    if options.leave_out:
+        leave_out.sources(data)  # refused now, not after everything has trained
+    plausible.save(options.out, data, about)
     curves = {}
     for name in options.recipes or _possible():
         recipe = _recipe(name, options.out)

@@ -44,13 +44,19 @@ def run(
     parser: argparse.ArgumentParser,
     arguments: Sequence[str] | None,
     work: Callable[[Data, dict[str, Any], argparse.Namespace], None],
+    *,
+    record: bool = False,
 ) -> int:
-    """Prepare the data, then `work` with it; the exit status. See `finish`."""
+    """Prepare the data, then `work` with it; the exit status. `record`: see `prepare`."""
 
     def prepared(options: argparse.Namespace) -> None:
         with spread.over(options.jobs, options.dask):
             data, about = prepare(
-                options.data, options.out, near=options.near, train_on=options.train_on
+                options.data,
+                options.out,
+                near=options.near,
+                train_on=options.train_on,
+                record=record,
             )
         work(data, about, options)
 

@@ -30,17 +30,14 @@ def judge(
     """Source that was left out → recipe → `evaluate.metrics` on all of its pictures.
 
     Each figure is kept in `out` as soon as it is known, and is not measured again on the same
-    `dataset`. Raises SetupError where there is only one source.
+    `dataset`. Raises SetupError where there is only one source, as `sources` does.
     """
-    sources = [str(name) for name in np.unique(data.source)]
-    if len(sources) < 2:
-        raise SetupError(f"--leave-out needs two sources to train on; there is only {sources[0]}")
     path = out / FILE
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if found.get("dataset") != dataset:
         found = {"dataset": dataset, "sources": {}}
     left: dict[str, dict[str, Any]] = found["sources"]
-    for source in sources:
+    for source in sources(data):
         rest = without(data, source)
         for name, recipe in recipes.items():
             figures = left.setdefault(source, {}).get(name)
@@ -57,6 +54,14 @@ def judge(
                 flush=True,
             )
     return left
+
+
+def sources(data: Data) -> list[str]:
+    """What can be left out. Raises SetupError where nothing would be left."""
+    found = [str(name) for name in np.unique(data.source)]
+    if len(found) < 2:
+        raise SetupError(f"--leave-out needs two sources to train on; there is only {found[0]}")
+    return found
 
 
 def without(data: Data, source: str) -> Data:

@@ -1,6 +1,7 @@
 """What `convert` fits trust on: `plausible.npz`, beside the classifiers.
 
-That is, the limits of plausible meshes, and how sure a picture and its mirror image make together.
+That is, the limits of plausible meshes, how sure a picture and its mirror image make together, and
+the mean neutral face of what was trained on.
 
 `make train` writes it; `python -m train.plausible DATA…` writes it alone, from the meshes that are
 there already.
@@ -8,8 +9,9 @@ there already.
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from tqdm import tqdm
 from edge.bundle import DEFAULT_DIR
 from edge.cameras.opencv import decode
 from edge.errors import SetupError
+from edge.features import aligned
 from edge.mesh.tracker import DETECTOR_FILE
 from edge.plausible import BELIEVED, SecondOpinion, pose
-from edge.types import Mesh
+from edge.types import CLASSES, Mesh
 from train import command
 from train.dataset import Picture
 from train.fitted import store
@@ -48,11 +51,21 @@ def support(pictures: Sequence[Picture], landmarks: Array, presence: Array) -> A
     return found
 
 
-def save(out: Path, data: Data) -> None:
+def stamp(about: Mapping[str, Any]) -> str:
+    """What the facts are of: `about` is training's, or a description or manifest made of it."""
+    return json.dumps([about["dataset"], about["meshes"]], sort_keys=True)
+
+
+def save(out: Path, data: Data, about: Mapping[str, Any]) -> None:
     """Write the file. Raises SetupError where the disk does not take it."""
+    neutral = data.landmarks[data.label == CLASSES.index("neutral")]
+    mean = np.mean([aligned(mesh) for mesh in neutral], axis=0, dtype=np.float64)
     try:
         store(
             out / FILE,
+            stamp=np.array(stamp(about)),
+            neutral=mean.astype(np.float32),
+            neutral_pictures=np.array(len(neutral)),
             source=data.source,
             pose=poses(data.landmarks),
             support=support(data.pictures, data.landmarks, data.presence),
@@ -70,7 +83,9 @@ def save(out: Path, data: Data) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write it alone; the exit status."""
     parser = command.parser("train.plausible", __doc__)
-    return command.run(parser, arguments, lambda data, about, options: save(options.out, data))
+    return command.run(
+        parser, arguments, lambda data, about, options: save(options.out, data, about)
+    )
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ def prepare(
     near: float = splits.NEAR,
     train_on: Sequence[str] = (),
     views: Sequence[str] = OTHERS,
+    record: bool = False,
 ) -> tuple[Data, dict[str, Any]]:
     """The split meshes of the data sets `roots`, and what is to be said about them.
 
@@ -73,6 +74,7 @@ def prepare(
     `spread.over` says. `near`: see `splits.decide`.
     `train_on`: names of the sources to train on; the others are only judged; all where empty.
     `views`: which other views of the training pictures are wanted.
+    `record`: write the split down as `splits.csv`, which tells what the models in `out` learnt of.
     Raises EdgeError where a class would be without pictures in one of the splits; where names and
     folders tell already, before anything that takes long.
     """
@@ -96,7 +98,6 @@ def prepare(
     rows = rows.take(rows.readable)
 
     verdicts = splits.decide(pictures, rows.content.tolist(), rows.fingerprint, near)
-    splits.write(out / "splits.csv", pictures, verdicts)
     notes += splits.summary(pictures, verdicts)
     print("\n".join(notes), flush=True)
 
@@ -110,6 +111,8 @@ def prepare(
     _enough("validation", label[validation].tolist())
     if not np.isin(source[validation], source[train]).any():
         raise EdgeError(f"no validation picture is of what is trained on: {', '.join(train_on)}")
+    if record:
+        splits.write(out / "splits.csv", pictures, verdicts)
     # Other views come after the split, and only of the pictures that train.
     learnt = [pictures[i] for i in train]
     large = rows.size[train].max(axis=1) >= LARGE

@@ -39,7 +39,7 @@ from edge.arrays import load
 from edge.bundle import DEFAULT_DIR, Bundle
 from edge.errors import SetupError
 from edge.types import CLASSES, UNKNOWN
-from train import spread
+from train import splits, spread
 from train.command import finish
 from train.prepare import prepare
 
@@ -56,7 +56,8 @@ def _measure(options: argparse.Namespace) -> None:
     started = time.monotonic()
     bundle = Bundle.open(options.models)
     with spread.over(options.jobs):
-        data, said_of_data = prepare(options.data, options.train, views=())
+        near = bundle.manifest["dataset"].get("near", splits.NEAR)  # as the bundle was trained
+        data, said_of_data = prepare(options.data, options.train, near=near, views=())
     options.out.mkdir(parents=True, exist_ok=True)
     net, made_by = _nobody, "nobody"
     if not options.ours:
@@ -67,7 +68,7 @@ def _measure(options: argparse.Namespace) -> None:
         net = control.trained(data, options.out, fingerprint, options.epochs)
         made_by = net.made_by
     count, most = (80, 80) if options.quick else (options.pictures, options.most)
-    samples = draw(data, options.train / "splits.csv", max(count, most))
+    samples = draw(data, max(count, most))
     todo = cells(samples, count)
     looks = look(todo, options.out / "looks", net, made_by, options.jobs)
     said: dict[str, list[Said | None]] = {}
@@ -221,7 +222,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--epochs", type=some, default=14, help="of the control's training")
     parser.add_argument("--jobs", type=some, default=None, help="processes (default: every core)")
-    parser.add_argument("--train", type=Path, default=Path("build/train"), help="meshes, splits")
+    parser.add_argument(
+        "--train", type=Path, default=Path("build/train"), help="where training keeps its meshes"
+    )
     parser.add_argument("--out", type=Path, default=OUT, help=f"what is kept (default: {OUT})")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser

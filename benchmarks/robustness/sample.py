@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,13 +54,11 @@ class Sample:
         return Scene(self.kind, decode(picture.read_bytes(), picture.id), self.meshes[row])
 
 
-def draw(data: Data, splits: Path, count: int, seed: int = 0) -> list[Sample]:
-    """`count` validation pictures of every source at most; `splits` is the table of groups.
+def draw(data: Data, count: int, seed: int = 0) -> list[Sample]:
+    """`count` validation pictures of every source at most.
 
     A class has in the first n of them, for any n, its share of the source.
     """
-    with splits.open(newline="") as file:
-        group_of = {row["id"]: int(row["group"]) for row in csv.DictReader(file)}
     samples = []
     for source in np.unique(data.validation_source):
         rows = np.flatnonzero(data.validation_source == source)
@@ -76,7 +72,7 @@ def draw(data: Data, splits: Path, count: int, seed: int = 0) -> list[Sample]:
                 pictures,
                 data.validation_landmarks[rows],
                 data.validation_label[rows],
-                np.array([group_of[picture.id] for picture in pictures]),
+                data.validation_group[rows],
             )
         )
     return samples

@@ -17,6 +17,7 @@ from edge import CLASSES, Recognizer
 from edge.classify.svm import SupportVectorMachine
 from edge.errors import SetupError
 from edge.features import FEATURES
+from train.plausible import stamp
 
 Change = Callable[..., Path]
 
@@ -80,6 +81,9 @@ def trained(models_dir: Path, tmp_path: Path, portrait: np.ndarray) -> Change:
 
     np.savez(
         plausible_of(tmp_path),
+        stamp=np.array(stamp(description)),
+        neutral=mesh.landmarks,
+        neutral_pictures=np.array(3),
         source=np.full(20, "drawn"),
         pose=rng.normal(0, 10, (20, 3)),
         support=np.full(20, np.inf),
@@ -136,7 +140,7 @@ def test_what_agrees_is_written(trained: Change, bundle: Path, portrait: np.ndar
     SupportVectorMachine(bundle / "svm.npz", entry["feature"]["shape"][0])
 
 
-MADE = {"svm.npz", "manifest.json", "README.md"}
+MADE = {"svm.npz", "neutral.npz", "manifest.json", "README.md"}
 NETWORKS = {"face_detection_short_range.tflite", "face_landmark.tflite"}
 
 
@@ -216,8 +220,14 @@ def test_incomplete_files(trained: Change, bundle: Path, name: str) -> None:
 def test_facts_of_other_pictures(trained: Change, bundle: Path, tmp_path: Path) -> None:
     folder, path = trained(), plausible_of(tmp_path)
     facts = dict(np.load(path))
-    np.savez(path, **facts | {"validation_group": np.arange(19)})
-    assert f"{path}: made of other data" in refusal(folder, bundle)
+    described = json.loads(str(np.load(folder / "svm.npz")["description"]))
+    for part, change in (("dataset", {"near": 0.5}), ("meshes", {"version": 0})):
+        other = described | {part: described[part] | change}
+        np.savez(path, **facts | {"stamp": np.array(stamp(other))})
+        assert f"{path}: of other pictures" in refusal(folder, bundle)
+    np.savez(path, **{name: fact for name, fact in facts.items() if name != "neutral"})
+    earlier = f"{path}: array 'neutral' is missing: run `python -m train.plausible"
+    assert earlier in refusal(folder, bundle)
     path.unlink()
     assert f"{path} is missing: run `python -m train.plausible" in refusal(folder, bundle)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from convert import calibration, plausible, risk, twice
 from edge.classify import Classifier
+from edge.errors import SetupError
 from edge.plausible import pose
 from train.plausible import poses, save
 from train.prepare import Data
@@ -185,8 +186,11 @@ def test_no_doubtful_picture_at_all() -> None:
 
 def test_training_leaves_the_facts(draw_faces: Callable[..., Data], tmp_path: Path) -> None:
     data = draw_faces()
-    save(tmp_path, data)
-    known = plausible.open_facts(tmp_path, len(data.validation_label))
+    about = {"dataset": {"near": 0.94}, "meshes": {"version": 1}, "notes": []}
+    save(tmp_path, data, about)
+    known = plausible.open_facts(tmp_path, about)
+    with pytest.raises(SetupError, match="of other pictures, or of another split"):
+        plausible.open_facts(tmp_path, about | {"dataset": {"near": 0.5}})
     np.testing.assert_allclose(known["pose"], poses(data.landmarks))
     assert tuple(known["pose"][3]) == pytest.approx(pose(data.landmarks[3]), abs=1e-3)
     assert np.isinf(known["support"]).all()

@@ -95,13 +95,13 @@ def test_a_sample_is_of_validation_and_of_every_class(
 ) -> None:
     folder = build_dataset(tmp_path / "tiny", 2, 8)
     data, _ = prepare([folder], tmp_path, views=())
-    (drawn,) = sample.draw(data, tmp_path / "splits.csv", 56)
+    (drawn,) = sample.draw(data, 56)
     assert all("PublicTest" in picture.name for picture in drawn.pictures)
     assert len(set(drawn.group.tolist())) == len(drawn)
     for count in (14, 28, 49):
         parts = np.bincount(drawn.first(count).label, minlength=7)
         assert abs(parts - count / 7).max() <= 1.0
-    again = sample.draw(data, tmp_path / "splits.csv", 56)[0]
+    again = sample.draw(data, 56)[0]
     assert again.pictures == drawn.pictures
     assert np.allclose(drawn.scene(3).mesh, drawn.meshes[3])
 

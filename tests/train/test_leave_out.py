@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from edge.errors import SetupError
 from train import leave_out, svm
+from train.__main__ import fit
 from train.balance import weights
 from train.fitted import Fitted
 from train.prepare import Data
@@ -60,8 +62,11 @@ def test_every_source_once_and_no_figure_twice(
 
 
 def test_one_source_cannot_be_left_out(draw_faces: Callable[..., Data], tmp_path: Path) -> None:
+    """Told before anything is trained."""
+    options = Namespace(recipes=["svm"], out=tmp_path, leave_out=True)
     with pytest.raises(SetupError, match=r"--leave-out needs two sources.* only drawn"):
-        leave_out.judge(draw_faces(), {}, tmp_path, {})
+        fit(draw_faces(), {}, options)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.3, 1.0])

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
+from edge.errors import EdgeError
 from train.prepare import made, prepare
 
 
@@ -28,3 +30,14 @@ def test_only_large_pictures_are_worn(tiny_dataset: Path, tmp_path: Path) -> Non
     side = np.array([max(image.shape[:2]) for image in read])[large]
     centres = [mesh[:, :2].mean(axis=1) / side[:, None] for mesh in (worn, plain)]
     assert np.median(np.abs(centres[0] - centres[1])) < 0.1
+
+
+def test_only_training_writes_the_splits_down(tiny_dataset: Path, tmp_path: Path) -> None:
+    """A search or a check with other settings leaves the table of what the models learnt of."""
+    table = tmp_path / "splits.csv"
+    prepare([tiny_dataset], tmp_path, views=(), near=1.01, record=True)
+    before = table.read_bytes()
+    prepare([tiny_dataset], tmp_path, views=(), near=0.9)
+    with pytest.raises(EdgeError, match="set has no picture of"):
+        prepare([tiny_dataset], tmp_path, views=(), near=0.0, record=True)  # all are one group
+    assert table.read_bytes() == before
