@@ -30,14 +30,17 @@ def write(folder: Path, report: Mapping[str, Any], curves: Mapping[str, Curves])
     """Write `report.json`, the pictures and `index.html` into `folder`; the page's path.
 
     `report`: see `train.__main__`. `curves`: of each model, see `train.fitted.Fitted`.
+    Models that an earlier training of the same meshes and splits made stay in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    plain = json.loads(json.dumps({**report, "curves": curves}))  # as it is when read again
+    report = _with_earlier(folder / "report.json", plain)
     (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     pictures = []
     for name, model in report["models"].items():
         pictures.append(_confusion(folder, name, model))
         pictures.append(_per_class(folder, name, model))
-    for name, of in curves.items():
+    for name, of in report["curves"].items():
         if "explained variance" in of:
             pictures.append(_variance(folder, name, of["explained variance"]))
         elif of:
@@ -46,6 +49,17 @@ def write(folder: Path, report: Mapping[str, Any], curves: Mapping[str, Curves])
     page = folder / "index.html"
     page.write_text(_page(report, pictures), encoding="utf-8")
     return page
+
+
+def _with_earlier(path: Path, report: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The report, and what `path` tells of other models of the same data."""
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))
+        same = all(old[key] == report[key] for key in ("dataset", "meshes"))
+        models = {key: {**old[key], **report[key]} for key in ("models", "curves")}
+    except (OSError, ValueError, KeyError, TypeError):  # none, or another version's
+        return report
+    return {**old, **report, **models} if same else report
 
 
 def save_figure(folder: Path, name: str, figure: plt.Figure) -> str:

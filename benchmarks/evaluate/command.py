@@ -54,8 +54,9 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
         "--split",
         choices=survey.SPLITS,
         default="unseen",
-        help="unseen (default): validation pictures of sources that trained the bundle, and every "
-        "picture of others; validation; test; all, also those that trained it",
+        help="unseen (default): of sources that trained the bundle (known by their names) the "
+        "validation pictures, of others every picture; validation; test; all, also those that "
+        "trained it",
     )
     spread.add_arguments(parser)
     parser.add_argument(

@@ -233,8 +233,8 @@ def read_file(path: Path) -> Iterator[Frame]:
 
 
 def _no_video(path: Path) -> str | None:
-    """Why it is none, though FFmpeg would play it: the pictures in a zip one after the other, a text
-    as a video of a terminal. Every video's head has a 0 or a 255."""
+    """Why it is none, though FFmpeg would play it: a zip's pictures in a row, a text as a video of
+    a terminal. Every video's head has a 0 or a 255."""
     try:
         with path.open("rb") as file:
             head = file.read(1024)
