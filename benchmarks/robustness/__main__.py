@@ -156,7 +156,12 @@ def _write(
         if cell.condition is CLEAN:
             boxes = np.ptp(cell.sample.meshes[..., :2], axis=1)
             across = np.median(boxes[:, 0])
-            faces.append(f"{cell.sample.source}'s faces are {across:.0f} pixels wide in the median")
+            fewest = min(len(c.sample) for c in todo if c.sample.source == cell.sample.source)
+            faces.append(
+                f"{cell.sample.source}'s faces are {across:.0f} pixels wide in the median: "
+                f"{len(cell.sample)} of them clean and where our goal is judged, the first "
+                f"{fewest} of these in every other change"
+            )
     told = report.summary(found, sources, f"{'; '.join(faces)}.")
     print("\n".join(told))
     machine = about() | {"models": _models(options.models)}
