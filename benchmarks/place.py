@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from benchmarks.figures import Figures
+from edge import disk
 
 
 def writable(folder: Path, who: str) -> None:
@@ -23,13 +24,7 @@ def writable(folder: Path, who: str) -> None:
 
 def write(path: Path, text: str) -> None:
     """All of `text`, or `path` stays as it was. Raises OSError."""
-    new = path.with_suffix(path.suffix + ".new")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
+    disk.write(path, text.encode())
 
 
 @contextmanager

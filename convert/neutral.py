@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from convert.plausible import open_facts
 from convert.wheels import sha256_of
+from edge import disk
 from edge.bundle import DEFAULT_DIR, MANIFEST, Bundle
 from edge.errors import EdgeError
 
@@ -42,10 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         manifest = Bundle.open(options.models).manifest
         entry = export(open_facts(options.trained, manifest), options.models)
-        new = options.models / f"{MANIFEST}.new"
         text = json.dumps({**manifest, "neutral": entry}, indent=1, ensure_ascii=False)
-        new.write_text(f"{text}\n", encoding="utf-8")
-        new.replace(options.models / MANIFEST)
+        disk.write(options.models / MANIFEST, f"{text}\n".encode())
     except EdgeError as error:
         print(f"convert: {error}", file=sys.stderr)
         return 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import disk
 from edge.cameras.opencv import is_picture
 from edge.errors import SourceError
 from edge.types import CLASSES, Frame, Reading
@@ -21,6 +23,8 @@ _OPAQUE = 240
 """Width of a face, pixels, whose mesh is drawn in full; a smaller one would vanish behind it."""
 _MESH, _BOX, _DIM, _TEXT = (120, 200, 120), (80, 220, 255), (90, 90, 90), (235, 235, 235)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_HEAD = b"\xff\xd8\xff\xfe\x00\x0afer-edge"
+"""A JPEG's start and a comment, by which a picture that was drawn here is known."""
 
 
 def annotate(frame: Frame, reading: Reading, edges: NDArray[np.int32]) -> NDArray[np.uint8]:
@@ -75,25 +79,42 @@ class Annotator:
 
     def __init__(self, folder: Path, edges: NDArray[np.int32]) -> None:
         """`edges` (E, 2): the mesh's tessellation. Raises SourceError where `folder` is none."""
-        if folder.exists() and not folder.is_dir():
-            raise SourceError(f"--annotate {folder}: is no folder")
+        try:
+            if not stat.S_ISDIR(folder.stat().st_mode):
+                raise SourceError(f"--annotate {folder}: is no folder")
+        except FileNotFoundError:
+            pass  # it will be made
+        except OSError as error:
+            raise SourceError(f"--annotate {folder}: {error.strerror}") from None
         self._folder, self._edges = folder, edges
+        self._drawn: dict[Path, str] = {}
 
     def __call__(self, name: Path, frame: Frame, reading: Reading) -> None:
         """Write frame `frame.index` of the file `name` (relative, with its folders).
 
-        Raises SourceError when the disk or the path does not take it.
+        Raises SourceError when the disk or the path does not take it, and where another file is.
         """
-        if not is_picture(name):
+        alone = is_picture(Path(frame.source))
+        if not alone:
             name = name.with_name(f"{name.name}_{frame.index:06d}.jpg")
         elif name.suffix != ".jpg":  # a.png may stand beside a.jpg
             name = name.with_name(f"{name.name}.jpg")
         path = self._folder / name
-        if path.exists() and Path(frame.source).exists() and path.samefile(frame.source):
-            raise SourceError(f"{path}: is the picture itself: choose another --annotate folder")
-        picture = annotate(frame, reading, self._edges)
+        while alone and self._drawn.setdefault(path, frame.source) != frame.source:
+            path = path.with_name(f"{path.stem}_.jpg")  # a.png beside a.png.jpg
+        picture = cv2.imencode(".jpg", annotate(frame, reading, self._edges))[1].tobytes()
         try:
+            if path.exists() and not _is_ours(path, frame.source):
+                raise SourceError(f"{path}: is there already: choose another --annotate folder")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(cv2.imencode(".jpg", picture)[1].tobytes())
+            disk.write(path, _HEAD + picture[2:])
         except OSError as error:
             raise SourceError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _is_ours(path: Path, source: str) -> bool:
+    """Whether a file was drawn here, and not the source itself. Raises OSError."""
+    if Path(source).exists() and path.samefile(source):
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_HEAD)) == _HEAD

@@ -53,7 +53,7 @@ def parser(commands: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParse
     one.add_argument(
         "paths",
         nargs="+",
-        type=_path,
+        type=_file,
         metavar="PATH",
         help="a picture, a video, or a folder of them",
     )
@@ -114,6 +114,12 @@ def number(kind: type, least: float, most: float = inf) -> Callable[[str], float
         return value
 
     return parse
+
+
+def _file(text: str) -> Path:
+    if "://" in text:
+        raise argparse.ArgumentTypeError(f"{text}: is no file; `run --source` reads streams")
+    return _path(text)
 
 
 def _path(text: str) -> Path:

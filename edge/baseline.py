@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from errno import EISDIR
+from errno import EEXIST, EISDIR
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import disk
 from edge.arrays import load
 from edge.bundle import MANIFEST, Bundle
 from edge.errors import OutputError, SetupError
@@ -97,11 +98,17 @@ def mean_neutral(bundle: Bundle) -> NDArray[np.float32]:
 
 
 def try_out(path: Path) -> None:
-    """Make the folder that `save` needs. Raises OutputError where nothing could be kept there."""
+    """Make the folder that `save` needs. Raises OutputError where nothing could be kept there, and
+    where something else is kept there already."""
     with _telling(path):
         if path.is_dir():
             raise IsADirectoryError(EISDIR, "is a folder; name a file in it")
-        _write(path, b"").unlink()
+        if path.exists() and not _is_ours(path):
+            raise FileExistsError(
+                EEXIST, "is there, and no resting face: delete it, or name another"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.beside(path.resolve(), b"").unlink()
 
 
 def save(path: Path, resting: NDArray[np.float32], frames: int, bundle: Bundle) -> None:
@@ -114,15 +121,18 @@ def save(path: Path, resting: NDArray[np.float32], frames: int, bundle: Bundle) 
         network=np.array(bundle.manifest["networks"].get(LANDMARK_FILE, "")),
     )
     with _telling(path):
-        _write(path, content.getvalue()).replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.write(path.resolve(), content.getvalue())  # a link stays one
 
 
-def _write(path: Path, content: bytes) -> Path:
-    """A new file beside `path`, and its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    return new
+def _is_ours(path: Path) -> bool:
+    """Whether a file may be replaced: a resting face of any version, or an empty file."""
+    if not path.is_file():
+        return False
+    try:
+        return path.stat().st_size == 0 or bool(load(path, ("landmarks",)))
+    except SetupError:
+        return False
 
 
 @contextmanager

@@ -47,8 +47,12 @@ class Bundle:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise SetupError(f"{path} is missing: run `make convert`, or give --models") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise SetupError(f"{path}: cannot be read: {error}") from None
+        except OSError as error:
+            raise SetupError(f"{path}: cannot be read: {error.strerror}") from None
+        except (ValueError, RecursionError) as error:
+            raise SetupError(
+                f"{path}: cannot be read ({error}): run `git checkout models`, or `make convert`"
+            ) from None
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             raise SetupError(
                 f"{path}: not a manifest of format {FORMAT}: run `git checkout models`, or "
@@ -88,7 +92,9 @@ class Bundle:
         except OSError:
             raise SetupError(f"{path} is missing: {self._remedy(name)}") from None
         if found != sha256:
-            raise SetupError(f"{path} does not match its manifest (sha256 {found[:12]}…)")
+            raise SetupError(
+                f"{path} does not match its manifest (sha256 {found[:12]}…): {self._remedy(name)}"
+            )
         return path
 
     def _remedy(self, name: str) -> str:

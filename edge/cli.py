@@ -24,6 +24,7 @@ from edge.settings.load import Loaded, as_toml, load
 if TYPE_CHECKING:
     from edge.annotate import Annotator
     from edge.calibrate import Calibrator
+    from edge.settings import Settings
 
 BAD_SETTINGS = 78
 """Exit status; EX_CONFIG of sysexits.h, on which the unit does not restart."""
@@ -65,14 +66,18 @@ def classify(options: argparse.Namespace, loaded: Loaded) -> int:
 
     from edge.cameras.opencv import is_picture, list_files, read_file
 
-    failures = 0
+    failures = []
+
+    def failed(error: SourceError) -> None:
+        failures.append(error)
+        _tell(error)
+
     files: list[Path] = []
     for path in options.paths:
         try:
-            files += list_files(path)
+            files += list_files(path, failed)
         except SourceError as error:
-            failures += 1
-            _tell(error)
+            failed(error)
     each = replace(loaded.settings, mesh=replace(loaded.settings.mesh, still=False))
     # Pictures stand alone; a video's frames follow each other. Faults of the bundle are told now.
     alone = Recognizer.of(each, tracking=False, cropped=options.cropped)
@@ -96,9 +101,8 @@ def classify(options: argparse.Namespace, loaded: Loaded) -> int:
                 if draw:
                     draw(file.relative_to(shared), frame, reading)
         except SourceError as error:
-            failures += 1
             progress.clear()
-            _tell(error)
+            failed(error)
     return 1 if failures else 0
 
 
@@ -154,7 +158,7 @@ def daemon(options: argparse.Namespace, loaded: Loaded) -> int:
     from edge.daemon import serve
 
     try:
-        return serve(loaded.settings, lambda: _load(options).settings, _tell)
+        return serve(_lasting(loaded), lambda: _lasting(_load(options)), _tell)
     except SetupError as error:  # nor would it start the next time
         _tell(error)
         return BAD_SETTINGS
@@ -207,6 +211,17 @@ def _load(options: argparse.Namespace) -> Loaded:
     return load(options.config, [*options.set, *flags])
 
 
+def _lasting(loaded: Loaded) -> Settings:
+    """The settings, for the daemon, which waits for its source as long as it takes."""
+    source = loaded.settings.camera.source
+    if source in ("", "camera", "sample"):
+        raise SettingsError(
+            f"camera.source = {source!r}: the daemon takes 'auto', or the URI of a camera, a "
+            "stream or a file"
+        )
+    return loaded.settings
+
+
 def _annotator(options: argparse.Namespace) -> Annotator:
     from edge.annotate import Annotator
     from edge.mesh.topology import CONNECTIONS_FILE, tessellation
@@ -240,7 +255,8 @@ def _source(source: str, *, again: bool = False) -> str:
             )
     sample = bundle.DEFAULT_DIR / SAMPLE  # like the edges, no part of a bundle
     if not sample.is_file():
-        raise SourceError(f"no camera found, and {sample} is missing: run `make models`")
+        none = "no camera found, and " if source == "auto" else ""
+        raise SourceError(f"{none}{sample} is missing: run `make models`")
     often = "until Ctrl-C" if again else "once"
     _tell(("no camera found: " if source == "auto" else "") + f"playing {sample} {often}")
     return str(sample)

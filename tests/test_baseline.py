@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.baseline import Baseline, mean_neutral, save
+from edge.baseline import Baseline, mean_neutral, save, try_out
 from edge.bundle import Bundle
 from edge.errors import OutputError, SetupError
 
@@ -74,6 +74,19 @@ def test_save_leaves_what_was_there(tmp_path: Path, models_dir: Path) -> None:
     with pytest.raises(OutputError, match=r"face\.npz: cannot be written"):
         save(path, np.zeros((468, 3), np.float32), 75, Bundle.open(models_dir))
     assert path.is_dir()
+
+
+def test_a_linked_file_stays_linked(tmp_path: Path, models_dir: Path) -> None:
+    """And one that is there already is replaced, as is an empty one."""
+    path, bundle = tmp_path / "link.npz", Bundle.open(models_dir)
+    path.symlink_to(tmp_path / "face.npz")
+    (tmp_path / "face.npz").touch()
+    for frames in (75, 60):
+        try_out(path)
+        save(path, np.zeros((468, 3), np.float32), frames, bundle)
+        assert path.is_symlink()
+        assert int(np.load(tmp_path / "face.npz")["frames"]) == frames
+    assert {one.name for one in tmp_path.iterdir()} == {"link.npz", "face.npz"}
 
 
 @pytest.fixture

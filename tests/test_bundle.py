@@ -92,6 +92,7 @@ def test_changed_file(bundle_copy: Path, name: str) -> None:
     message = refusal(bundle_copy)
     assert str(bundle_copy / name) in message
     assert "does not match its manifest" in message
+    assert "run `make" in message
 
 
 @pytest.mark.parametrize("name", ["svm.npz", DETECTOR, "face_landmark.tflite"])

@@ -165,6 +165,26 @@ def test_a_disk_that_does_not_take_it(recognise: Recognizer, path: str) -> None:
     assert f"{path}: cannot be written" in calibrator.progress.text
 
 
+@pytest.mark.parametrize("name", ["photo.jpg", "letter.zip", "device"])
+def test_what_is_no_resting_face_is_not_replaced(
+    recognise: Recognizer, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    if name == "device":
+        path.symlink_to("/dev/full")
+    elif name == "letter.zip":
+        np.savez(tmp_path / "letter", words=np.zeros(3))
+        (tmp_path / "letter.npz").rename(path)
+    else:
+        path.write_bytes(b"\xff\xd8 a photograph")
+    before = [one.name for one in tmp_path.iterdir()], name != "device" and path.read_bytes()
+    calibrator = Calibrator(ClassifySettings(baseline=str(path)), recognise)
+    assert not calibrator.start()
+    assert "is there, and no resting face" in calibrator.progress.text
+    after = [one.name for one in tmp_path.iterdir()], name != "device" and path.read_bytes()
+    assert after == before
+
+
 @pytest.mark.parametrize(
     ("seconds", "phase", "told"),
     [

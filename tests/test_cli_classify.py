@@ -107,6 +107,7 @@ def test_every_mistake_is_one_line_and_the_rest_is_read(
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.jpg").mkdir()
     bad = ["cut.jpg", "empty.png", "text.jpg", "text.mp4", "text.txt", "folder", "absent.jpg"]
+    bad.append("x" * 300 + ".jpg")  # longer than any file system takes
     result = command("classify", *bad, "folder.jpg", "good.jpg")
     assert result.returncode == 1
     told = result.complaints
@@ -225,6 +226,37 @@ def test_annotation_never_replaces_the_picture(
     assert result.returncode == 1
     assert "choose another" in result.complaints[0]
     assert picture.read_bytes() == before
+
+
+def test_annotation_replaces_only_what_it_drew(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray
+) -> None:
+    """Another photograph of the same name stays; a second run replaces the first one's."""
+    save(tmp_path / "in/a.jpg", small)
+    own = save(tmp_path / "a.jpg", small).read_bytes()
+    result = command("classify", "--annotate", ".", "in/a.jpg")
+    assert result.returncode == 1
+    assert result.complaints == ["a.jpg: is there already: choose another --annotate folder"]
+    assert (tmp_path / "a.jpg").read_bytes() == own
+    for _ in range(2):
+        assert command("classify", "--annotate", "out", "in/a.jpg").returncode == 0
+    assert list(pictures(tmp_path / "out")) == ["a.jpg"]
+
+
+def test_names_that_would_collide(
+    command: Command, tmp_path: Path, save: Save, small: np.ndarray
+) -> None:
+    for name in ("b.png", "b.png.jpg"):
+        save(tmp_path / "in" / name, small)
+    for _ in range(2):
+        assert command("classify", "--annotate", "out", "in").returncode == 0
+        assert list(pictures(tmp_path / "out")) == ["b.png.jpg", "b.png_.jpg"]
+
+
+def test_a_stream_is_no_file(command: Command) -> None:
+    result = command("classify", "http://camera/x.jpg")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "http://camera/x.jpg: is no file; `run --source` reads streams" in result.stderr
 
 
 def test_a_very_wide_picture_is_drawn(command: Command, tmp_path: Path, save: Save) -> None:

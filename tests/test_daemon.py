@@ -199,6 +199,15 @@ def test_bad_settings(start: Callable[..., Daemon], settings: str, said: str) ->
     assert said in daemon.told[0]
 
 
+@pytest.mark.parametrize("source", ["sample", "camera", ""])
+def test_a_source_for_run_alone(start: Callable[..., Daemon], source: str) -> None:
+    daemon = start(f'[camera]\nsource = "{source}"\n')
+    assert daemon.process.wait(timeout=20) == 78
+    daemon.until(lambda: daemon.told)
+    (line,) = daemon.told
+    assert f"camera.source = {source!r}: the daemon takes 'auto', or" in line
+
+
 def test_a_model_that_is_not_there(start: Callable[..., Daemon]) -> None:
     daemon = start("", "--model", "nn")
     assert daemon.process.wait(timeout=20) == 78  # systemd does not try again

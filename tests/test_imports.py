@@ -34,6 +34,7 @@ ALLOWED = {
     "edge.stopwatch": set(),
     "edge.settings": {"edge.errors"},
     "edge.arrays": {"edge.errors"},
+    "edge.disk": set(),
     "edge.bundle": {"edge.errors", "edge.types"},
     "edge.cameras": COMMON | {"edge.native"},
     "edge.interpreter": {"edge.errors", "edge.quiet"},
@@ -43,7 +44,8 @@ ALLOWED = {
     "edge.classify": COMMON
     | {"edge.arrays", "edge.bundle", "edge.features", "edge.interpreter", "edge.native"},
     "edge.aim": COMMON,
-    "edge.baseline": COMMON | {"edge.arrays", "edge.bundle", "edge.features", "edge.mesh"},
+    "edge.baseline": COMMON
+    | {"edge.arrays", "edge.bundle", "edge.disk", "edge.features", "edge.mesh"},
     # The detector gives a second opinion.
     "edge.plausible": COMMON | {"edge.bundle", "edge.mesh"},
     "edge.risk": {"edge.bundle", "edge.errors"},

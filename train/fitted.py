@@ -15,6 +15,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
+from edge import disk
 from edge.errors import SetupError
 from edge.features import FEATURES
 from edge.types import CLASSES
@@ -65,9 +66,7 @@ def store(path: Path, **arrays: Array) -> None:
     """Replace the .npz file `path`, or leave it as it was where the disk is full."""
     content = BytesIO()  # a zip that breaks off in the middle complains once more when it is let go
     np.savez_compressed(content, **arrays)
-    new = path.with_suffix(".new")
-    new.write_bytes(content.getvalue())
-    new.replace(path)
+    disk.write(path, content.getvalue())
 
 
 def save(path: Path, fitted: Fitted, data: Data, about: Mapping[str, Any]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -47,7 +49,11 @@ VIDEOS = (
     ".mjpeg",
     ".mpg",
     ".mpeg",
+    ".gif",
 )
+_JPEG = b"\xff\xd8"
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+"""Of a JPEG's segment with a length, or of its end; within a scan only other ones occur."""
 _FRAMES_PER_SECOND = 25.0
 """Of a video that does not say."""
 _UNREADABLE = "neither a picture nor a video that can be read"
@@ -71,23 +77,45 @@ def decode(data: bytes, what: str) -> NDArray[np.uint8]:
 
 
 def _truncated(data: bytes) -> bool:
-    """A JPEG whose last scan does not end: OpenCV would fill it up with grey."""
-    return data[:2] == b"\xff\xd8" and data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0
+    """A JPEG whose picture does not end: OpenCV would fill it up with grey.
+
+    From marker to marker, since a preview in it ends before, and a film behind it may be cut.
+    """
+    at = 2
+    while data[:2] == _JPEG and (marker := _MARKER.search(data, at)):
+        if marker[0] == b"\xff\xd9":
+            return False
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+    return data[:2] == _JPEG
 
 
-def list_files(path: Path) -> list[Path]:
+def list_files(path: Path, on_error: Callable[[SourceError], None] | None = None) -> list[Path]:
     """`path` itself, or all pictures and videos in the folder `path`, sorted by name.
 
-    Raises SourceError when it does not exist or the folder holds none.
+    Raises SourceError when it does not exist or the folder holds none. `on_error`: told of a folder
+    that cannot be read, without whose files it goes on; without it, such a folder raises.
     """
-    if not path.is_dir():
-        if not path.exists():
-            raise SourceError(f"{path}: no such file or folder")
-        return [path]
-    files = sorted(
-        p for p in path.rglob("*") if p.suffix.lower() in PICTURES + VIDEOS and not p.is_fifo()
+    closed = []
+
+    def failed(error: OSError) -> None:
+        closed.append(error)
+        told = SourceError(f"{error.filename}: cannot be read: {error.strerror}")
+        if on_error is None:
+            raise told
+        on_error(told)
+
+    try:
+        if not stat.S_ISDIR(path.stat().st_mode):
+            return [path]
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    found = (
+        Path(folder, name) for folder, _, names in os.walk(path, onerror=failed) for name in names
     )
-    if not files:
+    files = sorted(p for p in found if p.suffix.lower() in PICTURES + VIDEOS and not p.is_fifo())
+    if not files and not closed:
         raise SourceError(f"{path}: no picture or video in this folder")
     return files
 
@@ -188,7 +216,7 @@ class Files:
 
     def __init__(self, path: Path, on_error: Callable[[SourceError], None] | None = None) -> None:
         """Raises SourceError when there is nothing. `on_error`: see `open_camera`."""
-        self._files = list_files(path)
+        self._files = list_files(path, on_error)
         self._on_error = on_error
 
     def __iter__(self) -> Iterator[Frame]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from errno import EACCES
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -93,14 +96,51 @@ def test_a_cut_picture_is_refused(
     assert capfd.readouterr().err == ""  # no second line by libjpeg or libpng
 
 
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_a_film_behind_a_picture_does_not_matter(portrait: np.ndarray, progressive: int) -> None:
+    """Phones append one. It may hold any bytes, also those of a scan that does not end."""
+    kind = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+    data = cv2.imencode(".jpg", portrait, kind)[1].tobytes()
+    whole = decode(data, "x")
+    np.testing.assert_array_equal(decode(data + b"film\xff\xda\x00\x08film", "x"), whole)
+    # Nor does a preview before it, which ends where the picture does not.
+    preview = b"\xff\xe1\x00\x0bExif\xff\xda\xff\xd9\xff"
+    with_preview = data[:2] + preview + data[2:]
+    np.testing.assert_array_equal(decode(with_preview, "x"), whole)
+    with pytest.raises(SourceError):
+        decode(with_preview[:-300], "x")
+
+
 def test_list_files_sorts_and_leaves_others_out(tmp_path: Path) -> None:
     names = ["b.jpg", "a/z.PNG", "a/b/c.mp4", "10.jpeg", "9.y4m"]
+    (tmp_path / "folder.jpg").mkdir()
     for name in [*names, "notes.txt", "a/.jpg.part", "noending"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = [path.relative_to(tmp_path).as_posix() for path in list_files(tmp_path)]
     assert found == ["10.jpeg", "9.y4m", "a/b/c.mp4", "a/z.PNG", "b.jpg"]
     assert list_files(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+
+
+def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and the rest is listed. (Who runs the tests as root can read every folder.)"""
+    cv2.imwrite(str(tmp_path / "a.png"), coloured(0))
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def locked(path: Any) -> Any:
+        if Path(path).name == "locked":
+            raise PermissionError(EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    told: list[SourceError] = []
+    assert list_files(tmp_path, told.append) == [tmp_path / "a.png"]
+    assert list_files(tmp_path / "locked", told.append) == []
+    line = f"{tmp_path / 'locked'}: cannot be read: Permission denied"
+    assert [str(error) for error in told] == [line, line]
+    with pytest.raises(SourceError, match="Permission denied"):
+        list_files(tmp_path)
 
 
 def test_a_folder_plays_all_it_can(tmp_path: Path) -> None:
