@@ -52,7 +52,7 @@ class Settings:
     epochs: int = 30
     """Largest number; the learning rate falls along half a cosine to zero at the last."""
     patience: int = 10
-    """Epochs without a better validation accuracy after which training stops."""
+    """Epochs without a lower validation loss after which training stops."""
     batch: int = 256
     """Faces in a step."""
     learning_rate: float = 3e-3
@@ -204,8 +204,8 @@ class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
         curves = json.loads(str(found["curves"]))
         self.curves.update({name: values[:done] for name, values in curves.items()})
         judged = self.curves[self._stopping.monitor]
-        self._stopping.best = max(judged)
-        self._stopping.best_epoch = judged.index(max(judged))
+        self._stopping.best = min(judged)
+        self._stopping.best_epoch = judged.index(min(judged))
         self._stopping.wait = done - 1 - self._stopping.best_epoch
         self._stopping.best_weights = [found[name] for name in weights]
 
@@ -244,7 +244,7 @@ def _train(
     kept = out / f"gnn-{digest[:12]}"
     kept.mkdir(exist_ok=True)
     stopping = keras.callbacks.EarlyStopping(
-        "val_accuracy", patience=settings.patience, restore_best_weights=True
+        "val_loss", patience=settings.patience, restore_best_weights=True
     )
     backup = _Backup(kept, stopping)
     try:

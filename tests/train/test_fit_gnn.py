@@ -39,7 +39,7 @@ def settings(gnn: Any) -> Any:
         batch=60,
         directions=20,
         learning_rate=0.03,
-        seed=3,
+        seed=4,
     )
 
 
@@ -155,12 +155,13 @@ def test_curves_have_a_row_an_epoch(whole: Fitted) -> None:
     assert set(whole.curves) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert {len(row) for row in whole.curves.values()} == {3}
     # Else a stopped training had no best weights and no patience to forget.
-    assert np.argmax(whole.curves["val_accuracy"]) == 0
+    assert np.argmin(whole.curves["val_loss"]) == 0
 
 
 def test_weights_are_those_of_the_best_epoch(whole: Fitted, draw_faces: Draw) -> None:
     right = (whole.predicted == draw_faces().validation_label).mean()
-    assert right == pytest.approx(max(whole.curves["val_accuracy"]), abs=1e-6)
+    best = np.argmin(whole.curves["val_loss"])
+    assert right == pytest.approx(whole.curves["val_accuracy"][best], abs=1e-6)
 
 
 @pytest.mark.parametrize(
