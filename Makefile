@@ -13,7 +13,7 @@ MEDIAPIPE = if $(1) -c 'import sys; sys.exit(sys.version_info >= (3, 13))' && [ 
 ARCH ?= aarch64
 
 .DEFAULT_GOAL := help
-.PHONY: data-given two-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers benchmark-peers-arm64 robustness clean distclean
+.PHONY: data-given searched two-given help run doctor test test-arm64 test-picamera2 edge models train convert search limits evaluate compare soak benchmark benchmark-compare benchmark-targets benchmark-arm64 lock benchmark-peers benchmark-peers-arm64 robustness clean distclean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -47,7 +47,7 @@ train: data-given .venv-train/.ready models ## train on DATA="folder-or-zip …"
 convert: .venv-train/.ready ## what training made → models/, with parity checks
 	.venv-train/bin/python -m convert $(ARGS)
 
-search: data-given .venv-train/.ready models ## look for a better SVM, or MODEL=gnn, on validation (slow; resumable)
+search: data-given searched .venv-train/.ready models ## look for a better SVM, or MODEL=gnn, on validation (slow; resumable)
 	.venv-train/bin/python -m train.$(if $(filter gnn,$(MODEL)),gnn_search,search) $(DATA) $(ARGS)
 
 limits: data-given .venv-train/.ready models ## what keeps the models from reading more: build/train/limits
@@ -108,6 +108,9 @@ deploy: ## install on another machine over ssh: PI=user@host (ARCH=aarch64)
 
 data-given:
 	@test -n "$(DATA)" || { echo 'say on what pictures: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }
+
+searched:
+	@test -z "$(filter-out svm gnn,$(MODEL))" || { echo 'MODEL=$(MODEL): allowed is svm or gnn' >&2; exit 2; }
 
 two-given:
 	@test -n "$(A)" -a -n "$(B)" || { echo 'say what to compare: make $(MAKECMDGOALS) $(EXAMPLE)' >&2; exit 2; }

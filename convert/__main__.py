@@ -23,6 +23,7 @@ import numpy as np
 from convert import both, calibration, card, gnn, neutral, plausible, risk, svm, twice
 from convert.trained import Trained, short
 from convert.wheels import sha256_of, table
+from edge import quiet
 from edge.bundle import DEFAULT_DIR, FORMAT, MANIFEST, Bundle
 from edge.errors import EdgeError, SetupError
 from edge.types import CLASSES
@@ -46,11 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--only", choices=tuple(CONVERTERS), help="this one alone; the bundle loses the other"
     )
     options = parser.parse_args(arguments)
+    quiet.begun()
     try:
         convert(options.trained, options.models, options.only)
     except EdgeError as error:
         print(f"convert: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("convert: stopped", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -82,12 +87,13 @@ def convert(folder: Path, models: Path, only: str | None = None) -> None:
                 path.replace(models / path.name)
                 print(f"wrote {models / path.name}")
         missing = _complete(models)
-    except SetupError:
+    except BaseException as error:
         with suppress(OSError):
             models.rmdir()  # a folder that is still empty
+        if isinstance(error, OSError):
+            told = f"{models}: cannot be written: {error.strerror or error}"
+            raise SetupError(told) from None
         raise
-    except OSError as error:
-        raise SetupError(f"{models}: cannot be written: {error.strerror or error}") from None
     gone = sorted(before - _models(models))
     if gone:
         told = f"{models} had {', '.join(gone)}, too: not trained in {folder}, so left out now"

@@ -50,11 +50,15 @@ def open_facts(folder: Path, of: Mapping[str, Any]) -> dict[str, Array]:
     """
     path = folder / FILE
     if not path.is_file():
-        raise SetupError(f"{path} is missing: run `python -m train.plausible DATA…`")
+        raise SetupError(
+            f"{path} is missing: run `.venv-train/bin/python -m train.plausible DATA…`"
+        )
     try:
         facts = load(path, [*_ARRAYS, *_VALIDATION])
     except SetupError as error:  # of an earlier version, or broken
-        raise SetupError(f"{error}: run `python -m train.plausible DATA…`") from None
+        raise SetupError(
+            f"{error}: run `.venv-train/bin/python -m train.plausible DATA…`"
+        ) from None
     if str(facts["stamp"]) != stamp(of):
         raise SetupError(
             f"{path}: of other pictures, or of another split of them, than the models: run "

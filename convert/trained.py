@@ -44,7 +44,10 @@ class Trained:
         """Read `path`. Raises SetupError unless it holds `recipe`, for this runtime's classes."""
         if not path.is_file():
             raise SetupError(f"{path} is missing: run `make train DATA=…` first")
-        file = load(path, ["description", *(f"validation_{name}" for name in _ANSWERS)])
+        try:
+            file = load(path, ["description", *(f"validation_{name}" for name in _ANSWERS)])
+        except SetupError as error:
+            raise SetupError(f"{error}: train again") from None
         try:
             description = json.loads(str(file["description"]))
             found, known = description["recipe"], description["feature"] in FEATURES

@@ -1,16 +1,18 @@
-"""Arrays from `.npz` files, never pickled, with one line for whatever is wrong with the file."""
+"""Arrays in `.npz` files, never pickled, with one line for whatever is wrong with the file."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import disk
 from edge.errors import SetupError
 
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
@@ -38,3 +40,11 @@ def load(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     except (OSError, ValueError, TypeError, KeyError, MemoryError, *BROKEN_ZIP) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SetupError(f"{path}: cannot be read: {reason}") from None
+
+
+def save(path: Path, arrays: Mapping[str, NDArray[Any]], *, compressed: bool = False) -> None:
+    """Replace the file, or leave it as it was. Raises OSError."""
+    content = BytesIO()  # a zip that breaks off in the middle complains once more when it is let go
+    write = np.savez_compressed if compressed else np.savez
+    write(content, **arrays)
+    disk.write(path, content.getbuffer())

@@ -18,13 +18,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EEXIST, EISDIR
-from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import disk
+from edge import arrays, disk
 from edge.arrays import load
 from edge.bundle import MANIFEST, Bundle
 from edge.errors import OutputError, SetupError
@@ -113,16 +113,14 @@ def try_out(path: Path) -> None:
 
 def save(path: Path, resting: NDArray[np.float32], frames: int, bundle: Bundle) -> None:
     """Replace the file or leave it as it was. Raises OutputError when it cannot be."""
-    content = BytesIO()
-    np.savez(
-        content,
-        landmarks=resting.astype(np.float32),
-        frames=np.array(frames),
-        network=np.array(bundle.manifest["networks"].get(LANDMARK_FILE, "")),
-    )
+    kept: dict[str, NDArray[Any]] = {
+        "landmarks": resting.astype(np.float32),
+        "frames": np.array(frames),
+        "network": np.array(bundle.manifest["networks"].get(LANDMARK_FILE, "")),
+    }
     with _telling(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        disk.write(path.resolve(), content.getvalue())  # a link stays one
+        arrays.save(path.resolve(), kept)  # a link stays one
 
 
 def _is_ours(path: Path) -> bool:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes | memoryview) -> None:
     """Replace the file `path`. Raises OSError; nothing is left beside it then."""
     new = beside(path, content)
     try:
@@ -16,7 +16,7 @@ def write(path: Path, content: bytes) -> None:
         raise
 
 
-def beside(path: Path, content: bytes) -> Path:
+def beside(path: Path, content: bytes | memoryview) -> Path:
     """A new file in the folder of `path`, that may be renamed to it. Raises OSError."""
     new = path.with_name(f".{path.name}.new")
     try:

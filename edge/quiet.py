@@ -1,8 +1,10 @@
-"""Silence for C libraries that write to stderr behind Python's back."""
+"""Silence: of C libraries that write to stderr on their own, and at Ctrl-C while starting."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,3 +29,23 @@ def quiet_stderr() -> Iterator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def begin() -> None:
+    """For a package that is run as `python -m`: until `begun`, Ctrl-C ends it without a word.
+
+    As an exception it would come out of the imports of a few seconds, and there is nothing yet that
+    would have to be put in order.
+    """
+    if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+
+
+def begun() -> None:
+    """From now on Ctrl-C is a KeyboardInterrupt again."""
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(*_: object) -> None:
+    os._exit(130)

@@ -33,7 +33,7 @@ ALLOWED = {
     "edge.quiet": set(),
     "edge.stopwatch": set(),
     "edge.settings": {"edge.errors"},
-    "edge.arrays": {"edge.errors"},
+    "edge.arrays": {"edge.disk", "edge.errors"},
     "edge.disk": set(),
     "edge.bundle": {"edge.errors", "edge.types"},
     "edge.cameras": COMMON | {"edge.native"},

@@ -23,6 +23,7 @@ DATA = 'DATA="path/to/fer2013.zip path/to/folder"'
             "benchmark-compare A=a.json",
             "say what to compare: make benchmark-compare A=before.json B=after.json",
         ),
+        ("search MODEL=GNN DATA=x", "MODEL=GNN: allowed is svm or gnn"),
         ("compare A=svm B=svm", "A and B are the same: svm"),
         ("deploy", "say where to: make deploy PI=user@host"),
     ],

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge import quiet
 from edge.arguments import number
 from edge.errors import EdgeError
 from train import splits, spread
@@ -71,6 +72,7 @@ def finish(
     """`work` that writes into `--out`, to its end; the exit status. A mistake is one line."""
     name = parser.prog.removeprefix("python -m ").removeprefix("benchmarks.")
     options = parser.parse_args(arguments)
+    quiet.begun()
     try:
         work(options)
     except EdgeError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import zipfile
 from collections import Counter
@@ -97,7 +98,7 @@ def find_pictures(roots: Sequence[Path]) -> tuple[list[Picture], list[str]]:
         raise SourceError("no data set given: make train DATA='path/to/fer2013.zip …'")
     pictures: list[Picture] = []
     notes: list[str] = []
-    roots = [root.resolve() for root in roots]
+    roots = [Path(os.path.abspath(root)) for root in roots]  # noqa: PTH100  a link names it, too
     for root in roots:
         found, told = _find_in(root)
         pictures += found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from edge import disk
+from edge import arrays
 from edge.errors import SetupError
 from edge.features import FEATURES
 from edge.types import CLASSES
@@ -62,11 +61,9 @@ def temperature(decision: Array, label: Array) -> float:
     return float(np.float32(np.exp(found)))  # as the device holds it
 
 
-def store(path: Path, **arrays: Array) -> None:
+def store(path: Path, **some: Array) -> None:
     """Replace the .npz file `path`, or leave it as it was where the disk is full."""
-    content = BytesIO()  # a zip that breaks off in the middle complains once more when it is let go
-    np.savez_compressed(content, **arrays)
-    disk.write(path, content.getvalue())
+    arrays.save(path, some, compressed=True)
 
 
 def save(path: Path, fitted: Fitted, data: Data, about: Mapping[str, Any]) -> None:

@@ -11,11 +11,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
+from sqlalchemy.exc import SQLAlchemyError
 
 from edge.arguments import number
+from edge.errors import SetupError
 from train import command, gnn
 from train.graph import Shape
 from train.prepare import Data
@@ -54,9 +57,20 @@ def search(data: Data, about: dict[str, Any], options: argparse.Namespace) -> No
     """Do the trials that are missing; the best are told."""
     base = {key: about["dataset"][key] for key in ("fingerprint", "near", "train_on")}
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # a stopped trial is no traceback
+    file = options.out / "gnn-search.db"
+    try:
+        _search(data, base, file, options)
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise SetupError(
+            f"{file}: {str(error).splitlines()[0]}: the same command goes on, or begins anew where "
+            "the file is deleted"
+        ) from None
+
+
+def _search(data: Data, base: dict[str, Any], file: Path, options: argparse.Namespace) -> None:
     study = optuna.create_study(
         study_name=json.dumps(base, sort_keys=True),
-        storage=f"sqlite:///{(options.out / 'gnn-search.db').resolve()}",
+        storage=f"sqlite:///{file.resolve()}",
         load_if_exists=True,
         direction="maximize",
     )

@@ -6,7 +6,6 @@ people, cameras and labellers. The honest figure for a camera that nobody traine
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import SetupError
-from train import evaluate
+from train import evaluate, kept
 from train.fitted import Fitted
 from train.prepare import Data
 
@@ -33,10 +32,10 @@ def judge(
     `dataset`. Raises SetupError where there is only one source, as `sources` does.
     """
     path = out / FILE
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found = kept.read(path)
     if found.get("dataset") != dataset:
-        found = {"dataset": dataset, "sources": {}}
-    left: dict[str, dict[str, Any]] = found["sources"]
+        found = {"dataset": dataset}
+    left: dict[str, dict[str, Any]] = found.setdefault("sources", {})
     for source in sources(data):
         rest = without(data, source)
         for name, recipe in recipes.items():
@@ -47,7 +46,7 @@ def judge(
                 rows = rest.validation_source == source
                 figures = evaluate.metrics(rest.validation_label[rows], predicted[rows])
                 left[source][name] = figures
-                path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+                kept.write(path, found)
             print(
                 f"{name} without {source}: accuracy {figures['accuracy']:.4f}, macro-F1 "
                 f"{figures['macro_f1']:.4f} on its {figures['pictures']} pictures",

@@ -12,7 +12,8 @@ import html
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,12 @@ from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
 from edge.arguments import number
-from edge.bundle import DEFAULT_DIR, Bundle
+from edge.bundle import DEFAULT_DIR, MANIFEST, Bundle
 from edge.classify import open_classifier
 from edge.features import INNER, aligned
 from edge.mesh.topology import CONNECTIONS_FILE, tessellation
 from edge.types import CLASSES
-from train import command, evaluate, gnn, meshes, pixels, spread
+from train import command, evaluate, gnn, kept, meshes, pixels, spread
 from train.prepare import Data
 from train.report import STYLE, save_figure
 from train.views import SIZES
@@ -52,19 +53,26 @@ def measure(data: Data, about: dict[str, Any], options: argparse.Namespace) -> N
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "limits.json"
     base = {key: about["dataset"][key] for key in ("fingerprint", "near", "train_on")}
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    found = kept.read(path)
     if found.get("dataset") != base:
         found = {"dataset": base}
+    # What a part depends on besides.
+    of = {
+        "size of the face": f"bundle {sha256((DEFAULT_DIR / MANIFEST).read_bytes()).hexdigest()}",
+        "training pictures": json.dumps(asdict(gnn.Settings())),
+        "pixel network": f"{options.epochs} epochs",
+    }
+    known = found.setdefault("of", {})
     judged = data.judged
     for name, part in {
         "size of the face": lambda: sizes(data, judged, options),
         "training pictures": lambda: learning(data, judged, options.out),
         "pixel network": lambda: pixel(data, judged, options.epochs),
     }.items():
-        if name not in found:
+        if name not in found or known.get(name) != of[name]:
             print(f"{name} …", flush=True)
-            found[name] = part()
-            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+            found[name], known[name] = part(), of[name]
+            kept.write(path, found)
         print(f"{name}: {found[name]}", flush=True)
     pictures = [
         _curve(folder, "size of the face", "longer side of the picture, pixels", found),

@@ -12,6 +12,8 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from edge import host
+from edge import disk, host
 from edge.features import NOSE_TIP, aligned, distances
 from train import command, spread, svm
 from train.fitted import features as shipped
@@ -158,8 +160,8 @@ def search(data: Data, about: dict[str, Any], options: argparse.Namespace) -> No
     """Score the candidates; a line of `search.jsonl` for each."""
     log = options.out / "search.jsonl"
     base = {key: about["dataset"][key] for key in ("fingerprint", "near", "train_on")}
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    done = {json.dumps(json.loads(line)["candidate"], sort_keys=True) for line in lines}
+    results = _results(log)
+    done = {json.dumps(result["candidate"], sort_keys=True) for result in results}
     todo = [c for c in candidates() if json.dumps(c | base, sort_keys=True) not in done]
     judge = data.judged
     arrays = (
@@ -179,6 +181,23 @@ def search(data: Data, about: dict[str, Any], options: argparse.Namespace) -> No
             print(
                 f"{result} { {k: v for k, v in candidate.items() if v != DEFAULT[k]} }", flush=True
             )
+    ours = [r for r in _results(log) if base.items() <= r["candidate"].items()]
+    print("the best:")
+    for result in sorted(ours, key=lambda result: -result["accuracy"])[:10]:
+        candidate = result.pop("candidate")
+        print(f"{result} { {k: v for k, v in candidate.items() if v != (DEFAULT | base)[k]} }")
+
+
+def _results(log: Path) -> list[dict[str, Any]]:
+    """What is known already. A line that a full disk or a power cut left half is dropped."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    results = []
+    for line in lines:
+        with suppress(ValueError):
+            results.append(json.loads(line))
+    if len(results) < len(lines):
+        disk.write(log, "".join(f"{json.dumps(result)}\n" for result in results).encode())
+    return results
 
 
 if __name__ == "__main__":

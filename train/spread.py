@@ -16,7 +16,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from edge import native
+from edge import arrays, native
 from edge.arguments import number
 from edge.arrays import load
 from edge.bundle import DEFAULT_DIR
@@ -204,7 +204,6 @@ def table(
     columns: Sequence[str],
     made_by: str,
     what: str,
-    prune: bool = True,
 ) -> Columns:
     """The `columns` that `work` makes of N items, kept in the file `path`.
 
@@ -212,7 +211,7 @@ def table(
     of a run that was stopped, hold already are taken from there. `item` gives what travels to the
     worker for row i; `work` gives all columns, the keys among them, of some items. `made_by`: what
     the rows depend on besides; a file with another one is made anew. `what` is for the progress.
-    `prune`: rows of the file that are not asked for are left out of it from now on.
+    Rows of other items stay in the file; a row whose item has changed is replaced.
     """
     names = tuple(keys)
     wanted = list(zip(*keys.values(), strict=True))
@@ -268,9 +267,10 @@ def table(
         return {name: np.concatenate([rows[name] for rows in tables])[at] for name in columns}
 
     found = rows_of(wanted)
-    final = wanted if prune else list(place)
-    if kept != final:
-        _save(path, found if prune else rows_of(final), made_by)
+    asked = {key[0] for key in wanted}
+    final = [*first, *(key for key in place if key[0] not in asked)]
+    if set(kept) != set(final):
+        _save(path, rows_of(final), made_by)
     for part in parts:
         part.unlink(missing_ok=True)
     return found
@@ -281,15 +281,11 @@ def _concatenate(some: Sequence[Columns]) -> Columns:
 
 
 def _save(path: Path, rows: Columns, made_by: str) -> None:
-    partial = path.with_suffix(".tmp.npz")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write = np.savez if ".part" in path.name else np.savez_compressed
-        write(partial, made_by=np.array(made_by), **rows)
-        partial.replace(path)
+        compressed = ".part" not in path.name
+        arrays.save(path, {"made_by": np.array(made_by), **rows}, compressed=compressed)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise SetupError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 

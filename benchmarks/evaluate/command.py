@@ -118,10 +118,13 @@ def _how(found: Survey, bundle: Bundle, told: Mapping[str, Any]) -> list[str]:
             f"The bundle was made with other pictures besides or instead of these: which of "
             f"{', '.join(known)} trained it is told by the rules of the splits, not known."
         )
-    elif trained:
+    strange = [name for name in told["read as"] if name not in trained]
+    absent = [name for name in trained if name not in known]
+    if strange and absent:
         lines.append(
             f"The bundle was trained on {', '.join(trained)}. A data set is known by its name: if "
-            "this is the same under another one, its pictures may have trained the bundle."
+            f"{', '.join(strange)} is {' or '.join(absent)} under another one, its pictures may "
+            "have trained the bundle."
         )
     if known and told["split"] in ("unseen", "validation"):
         lines.append(

@@ -104,7 +104,6 @@ def read(
         columns=("content", "mode", "label", "reason", "probabilities", "presence", "face"),
         made_by=made_by,
         what=f"reading, {model}",
-        prune=False,
     )
     return Readings(
         id=np.array([picture.id for picture in pictures]),

@@ -72,7 +72,6 @@ def survey(pictures: Sequence[Picture], bundle: Bundle, folder: Path) -> Survey:
         columns=("id", "stamp", "content", "fingerprint", "side"),
         made_by=f"survey {VERSION}",
         what="looking at files",
-        prune=False,
     )
     good = rows["side"] > 0
     if not good.any():

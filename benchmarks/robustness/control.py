@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from edge.arrays import load
+from edge.arrays import load, save
 from edge.errors import SetupError
 from train import crops, pixels
 from train.graph import keras
@@ -71,9 +71,6 @@ def trained(data: Data, folder: Path, fingerprint: str, epochs: int = EPOCHS) ->
     faces = crops.crops(data.pictures, data.landmarks)
     backup = keras.callbacks.BackupAndRestore(str(folder / f"control-{made_by}"))
     pixels.learn(model, faces, data.label, epochs, callbacks=[backup])
-    partial = path.with_suffix(".tmp.npz")
-    np.savez(
-        partial, made_by=np.array(made_by), **dict(zip(names, model.get_weights(), strict=True))
-    )
-    partial.replace(path)
+    weights = dict(zip(names, model.get_weights(), strict=True))
+    save(path, {"made_by": np.array(made_by), **weights})
     return Control(model, made_by)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.robustness.conditions import CLEAN, CONDITIONS, FOLLOWED, Condition, Image, Kind
 from benchmarks.robustness.sample import Sample
-from edge.arrays import load
+from edge.arrays import load, save
 from edge.bundle import Bundle
 from edge.errors import SetupError
 from edge.mesh import FaceMesher, open_mesher
@@ -155,9 +155,7 @@ def is_of(path: Path, stamp: str) -> bool:
 
 def keep(path: Path, stamp: str, arrays: dict[str, Array]) -> None:
     """Write it, whole or not at all."""
-    partial = path.with_suffix(".tmp.npz")
-    np.savez(partial, made_by=np.array(stamp), **arrays)
-    partial.replace(path)
+    save(path, {"made_by": np.array(stamp), **arrays})
 
 
 def _seen(todo: Sequence[Cell], jobs: int | None, bar: Any) -> Iterator[tuple[Array, ...]]:

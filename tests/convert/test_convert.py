@@ -226,10 +226,12 @@ def test_facts_of_other_pictures(trained: Change, bundle: Path, tmp_path: Path) 
         np.savez(path, **facts | {"stamp": np.array(stamp(other))})
         assert f"{path}: of other pictures" in refusal(folder, bundle)
     np.savez(path, **{name: fact for name, fact in facts.items() if name != "neutral"})
-    earlier = f"{path}: array 'neutral' is missing: run `python -m train.plausible"
+    earlier = f"{path}: array 'neutral' is missing: run `.venv-train/bin/python -m train.plausible"
     assert earlier in refusal(folder, bundle)
     path.unlink()
-    assert f"{path} is missing: run `python -m train.plausible" in refusal(folder, bundle)
+    assert f"{path} is missing: run `.venv-train/bin/python -m train.plausible" in refusal(
+        folder, bundle
+    )
 
 
 @pytest.mark.parametrize("text", [None, "hello"])
@@ -242,6 +244,22 @@ def test_no_training(
     assert main(["--trained", str(tmp_path), "--models", str(bundle)]) == 1
     (told,) = capsys.readouterr().err.splitlines()
     assert told.startswith(f"convert: {tmp_path}")
+
+
+def test_a_stop_is_quiet_and_leaves_nothing(
+    trained: Change,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(conversion.CONVERTERS, "svm", stop)
+    models = tmp_path / "new"
+    assert main(["--trained", str(trained()), "--models", str(models)]) == 130
+    assert capsys.readouterr().err == "convert: stopped\n"
+    assert not models.exists()
 
 
 @pytest.mark.parametrize("what", ["feature", "shape"])

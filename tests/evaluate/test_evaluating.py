@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ import pytest
 
 from benchmarks.evaluate import metrics, readings, survey
 from benchmarks.evaluate.__main__ import main
+from benchmarks.evaluate.command import _how
 from benchmarks.evaluate.figures import by_size, flips
 from benchmarks.evaluate.readings import Readings
 from edge import Recognizer
@@ -155,6 +157,29 @@ def test_a_renamed_training_set_is_known_by_its_file_names(
 ) -> None:
     found, _ = survey_of([tiny_dataset], trained_on("fer2013"), tmp_path / "cache")
     assert found.seen.sum() == 112
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [(("tiny", "other"), True), (("other",), True), (("tiny", "big"), False), (("tiny",), False)],
+)
+def test_a_training_set_under_another_name_is_asked_for(
+    trained_on: Callable[..., Path], tmp_path: Path, given: tuple[str, ...], warned: bool
+) -> None:
+    """Wherever one of the bundle's own is missing, also beside one that is there."""
+    bundle = Bundle.open(trained_on("tiny", "big"))
+    told = {"scored": dict.fromkeys(given, 1), "pictures": dict.fromkeys(given, 1), "split": "all"}
+    lines = _how(
+        SimpleNamespace(certain=False),  # type: ignore[arg-type]
+        bundle,
+        {**told, "read as": dict.fromkeys(given, "crops")},
+    )
+    assert any("is known by its name: if other is " in line for line in lines) == warned
+
+
+def test_a_linked_data_set_has_the_links_name(tiny_dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "named").symlink_to(tiny_dataset)
+    assert {picture.source for picture in find_pictures([tmp_path / "named"])[0]} == {"named"}
 
 
 def test_the_fingerprint_makes_certain(

@@ -59,6 +59,10 @@ def test_every_source_once_and_no_figure_twice(
     assert seen == ["b", "a"]
     leave_out.judge(data, {"svm": counted}, tmp_path, {"fingerprint": "1"})
     assert seen == ["b", "a"] * 2
+    for broken in ("", "[]"):  # what a full disk may leave, or somebody's hand
+        (tmp_path / leave_out.FILE).write_text(broken)
+        leave_out.judge(data, {"svm": counted}, tmp_path, {"fingerprint": "1"})
+    assert seen == ["b", "a"] * 4
 
 
 def test_one_source_cannot_be_left_out(draw_faces: Callable[..., Data], tmp_path: Path) -> None:

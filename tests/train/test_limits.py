@@ -43,6 +43,16 @@ def test_the_page(tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     capsys.readouterr()
     assert limits.main(line) == 0
     assert "…\n" not in capsys.readouterr().out
+    # Other settings measure what depends on them; a broken file is none.
+    longer = [*line[:4], "2", *line[5:]]
+    assert limits.main(longer) == 0
+    assert [row for row in capsys.readouterr().out.splitlines() if row.endswith("…")] == [
+        "pixel network …"
+    ]
+    assert json.loads((folder / "limits.json").read_text())["of"]["pixel network"] == "2 epochs"
+    (folder / "limits.json").write_text('{"dataset": ')
+    assert limits.main(longer) == 0
+    assert capsys.readouterr().out.count("…\n") == 3
 
 
 def test_less_than_one_epoch_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,3 +109,13 @@ def test_the_search_goes_on(
     assert suggested[0] != suggested[1]  # the second call draws anew
     told = capsys.readouterr().out.splitlines()
     assert len([line for line in told if " parameters {" in line]) == 1 + 2 + 2
+
+
+def test_a_broken_search_is_told(
+    tiny_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "gnn-search.db").write_bytes(b"no database " * 99)
+    assert gnn_search.main([str(tiny_dataset), "--out", str(tmp_path), "--jobs", "1"]) == 1
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "gnn_search: " in line]
+    assert f"{tmp_path / 'gnn-search.db'}: " in told
+    assert "begins anew where the file is deleted" in told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,17 @@ def test_only_changed_and_new_pictures_are_done(root: Path, done: list[str]) -> 
     assert len(after) == 10
     np.testing.assert_array_equal(after.landmarks[2], before.landmarks[4])
     np.testing.assert_array_equal(after.landmarks[1], before.landmarks[2])
+
+
+def test_a_look_at_other_pictures_loses_nothing(root: Path, done: list[str]) -> None:
+    """Meshes of a large data set take long; a quick look at another one leaves them there."""
+    before = extract(root)
+    other = root.parent / "other"
+    shutil.copytree(root, other)
+    assert len(meshes.extract(find_pictures([other])[0], root.parent / "out/m.npz")) == len(before)
+    done.clear()
+    same(extract(root), before)
+    assert done == []
 
 
 @pytest.mark.parametrize("what", ["VERSION", "DETECT_FROM"])

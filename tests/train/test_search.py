@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,5 +41,19 @@ def test_a_stopped_search_goes_on(
     assert len(rows) == 2
     assert all(0 <= row["accuracy"] <= 1 for row in rows)
     monkeypatch.setattr(search, "score", lambda *_: pytest.fail("computed again"))
+    capsys.readouterr()
     assert search.main(arguments) == 0
     assert len(log.read_text().splitlines()) == 2
+    assert len(capsys.readouterr().out.partition("the best:\n")[2].splitlines()) == 2
+    # A line that a full disk cut is computed again, and no other.
+    log.write_text(log.read_text()[:-40])
+    asked: list[dict[str, Any]] = []
+
+    def score(candidate: dict[str, Any], *_: object) -> dict[str, Any]:
+        asked.append(candidate)
+        return {"candidate": candidate, "accuracy": 0.5}
+
+    monkeypatch.setattr(search, "score", score)
+    assert search.main([*arguments, "--jobs", "1"]) == 0
+    assert len(asked) == 1
+    assert len([json.loads(line) for line in log.read_text().splitlines()]) == 2
