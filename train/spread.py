@@ -123,6 +123,14 @@ def _check(client: Any, dask: str) -> None:
         client.wait_for_workers(1, timeout=WAIT_S)
     except TimeoutError:
         raise SetupError(f"--dask {dask}: it has no workers: {how}") from None
+    try:  # it looks into what it hands on, and where it cannot the client would wait for ever
+        client.run_on_scheduler(_known)
+    except Exception as error:
+        raise SetupError(
+            f"--dask {dask}: its scheduler does not know this program: start "
+            "`python -m distributed.cli.dask_scheduler` in a checkout, too "
+            f"({next(iter(str(error).splitlines()), type(error).__name__)})"
+        ) from None
     told = client.run(program, on_error="return")
     for worker, answer in told.items():
         if isinstance(answer, BaseException):
@@ -135,6 +143,10 @@ def _check(client: Any, dask: str) -> None:
                 f"--dask {dask}: worker {worker} has another version of this program, its networks "
                 f"or its compiled kernels: update it (`make edge models`), then {how}"
             )
+
+
+def _known() -> None:
+    """Nothing: whoever can be asked for it has this module."""
 
 
 @lru_cache

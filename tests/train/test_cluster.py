@@ -36,12 +36,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
     made: dict[str, list[subprocess.Popen[bytes]]] = {}
     with ExitStack() as stack:
 
-        def start(workers: int, **environment: str) -> str:
+        def start(workers: int, scheduler: str = str(REPO), worker: str = str(REPO)) -> str:
+            """`scheduler`, `worker`: where they find the program."""
             folder = tmp_path_factory.mktemp("cluster")  # nothing of the program is in it
             file = folder / "scheduler.json"
-            given = os.environ | {"PYTHONPATH": str(REPO)} | environment
 
-            def run(module: str, *arguments: str | Path) -> None:
+            def run(path: str, module: str, *arguments: str | Path) -> None:
+                given = os.environ | {"PYTHONPATH": path}
                 line = [sys.executable, "-m", module, "--scheduler-file", file, *arguments]
                 log = stack.enter_context((folder / "log").open("ab"))
                 process = subprocess.Popen(line, cwd=folder, env=given, stdout=log, stderr=log)
@@ -51,10 +52,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespac
 
             processes: list[subprocess.Popen[bytes]] = []
             local = ("--host", "127.0.0.1", "--no-dashboard")
-            run("distributed.cli.dask_scheduler", "--port", "0", *local)
+            run(scheduler, "distributed.cli.dask_scheduler", "--port", "0", *local)
             for threads in range(1, workers + 1):  # a network is for one thread at a time
                 few = ("--nworkers", "1", "--nthreads", str(threads), "--local-directory", folder)
-                run("distributed.cli.dask_worker", "--no-nanny", *few, *local)
+                run(worker, "distributed.cli.dask_worker", "--no-nanny", *few, *local)
             from distributed import Client
 
             with Client(scheduler_file=str(file), timeout=60, set_as_default=False) as client:
@@ -204,7 +205,7 @@ def test_a_worker_of_another_version_is_refused(cluster: SimpleNamespace, tmp_pa
             (copy / part / "other.py").write_text("")
         else:
             (copy / part).symlink_to(REPO / part)
-    address = cluster.start(1, PYTHONPATH=str(copy))
+    address = cluster.start(1, worker=str(copy))
     with (
         pytest.raises(SetupError, match="another version of this program"),
         spread.over(dask=address),
@@ -223,12 +224,19 @@ def test_a_worker_that_joins_later_is_asked_too(
 
 
 @needs_dask
-def test_workers_without_the_program_are_refused(cluster: SimpleNamespace, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("who", "said"),
+    [("worker", "cannot run this program"), ("scheduler", "scheduler does not know this program")],
+)
+def test_who_is_without_the_program_is_refused(
+    cluster: SimpleNamespace, tmp_path: Path, who: str, said: str
+) -> None:
+    """A scheduler looks into what it hands on: without the program nothing would ever be done."""
     (tmp_path / "train").mkdir()
     (tmp_path / "train/__init__.py").touch()  # hides the one that is installed here
-    address = cluster.start(1, PYTHONPATH=str(tmp_path))
+    address = cluster.start(1, **{who: str(tmp_path)})
     with (
-        pytest.raises(SetupError, match="cannot run this program") as told,
+        pytest.raises(SetupError, match=said) as told,
         spread.over(dask=address),
     ):
         pass
