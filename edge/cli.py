@@ -208,7 +208,10 @@ def _load(options: argparse.Namespace) -> Loaded:
             raise SettingsError(f"--page {options.page}: allowed is ADDRESS:PORT")
         short |= {"page.address": address.strip("[]"), "page.port": port}
     flags = [f"{name}={value}" for name, value in short.items() if value is not None]
-    return load(options.config, [*options.set, *flags])
+    loaded = load(options.config, [*options.set, *flags])
+    if getattr(options, "page_picture", None) and not loaded.settings.page.port:
+        raise SettingsError("--page-picture: there is no page: give --page ADDRESS:PORT, too")
+    return loaded
 
 
 def _lasting(loaded: Loaded) -> Settings:

@@ -72,7 +72,10 @@ class Readings:
     @classmethod
     def open(cls, path: Path) -> Readings:
         """Those in an .npz file. Raises SetupError where it is none such."""
-        found = load(path, [field.name for field in fields(cls)])
+        try:
+            found = load(path, [field.name for field in fields(cls)])
+        except SetupError as error:
+            raise SetupError(f"{error}: evaluate again") from None
         if any(len(column) != len(found["id"]) for column in found.values()):
             raise SetupError(f"{path}: its columns do not fit together: evaluate again")
         return cls(**found)

@@ -88,7 +88,7 @@ def _result(folder: Path) -> dict[str, Any]:
         result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         return {key: result[key] for key in ("models", "about", "warnings")}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"{folder / RESULT}: cannot be read: {error}") from None
+        raise SetupError(f"{folder / RESULT}: cannot be read ({error}): evaluate again") from None
 
 
 def matched(one: Named, other: Named) -> list[tuple[str, str]]:

@@ -81,6 +81,7 @@ def test_the_page_comes_and_goes_with_the_settings(
     ("flags", "said"),
     [
         (["--page", "8080"], "--page 8080: allowed is ADDRESS:PORT"),
+        (["--page-picture"], "--page-picture: there is no page: give --page ADDRESS:PORT, too"),
         (["--page", "127.0.0.1:x"], "page.port=x: allowed is int 0 to 65535"),
         (["--page", "127.0.0.1:99999"], "page.port=99999: allowed is int 0 to 65535"),
         (["--page", "0.0.0.0:8080"], "beyond this machine the page needs a token"),
