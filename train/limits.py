@@ -69,7 +69,7 @@ def measure(data: Data, about: dict[str, Any], options: argparse.Namespace) -> N
         "training pictures": lambda: learning(data, judged, options.out),
         "pixel network": lambda: pixel(data, judged, options.epochs),
     }.items():
-        if name not in found or known.get(name) != of[name]:
+        if known.get(name) != of[name]:
             print(f"{name} …", flush=True)
             found[name], known[name] = part(), of[name]
             kept.write(path, found)

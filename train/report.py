@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from edge.types import CLASSES
+from train import kept
 
 Curves = Mapping[str, Sequence[float]]
 STYLE = """
@@ -35,7 +36,7 @@ def write(folder: Path, report: Mapping[str, Any], curves: Mapping[str, Curves])
     folder.mkdir(parents=True, exist_ok=True)
     plain = json.loads(json.dumps({**report, "curves": curves}))  # as it is when read again
     report = _with_earlier(folder / "report.json", plain)
-    (folder / "report.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    kept.write(folder / "report.json", report)
     pictures = []
     for name, model in report["models"].items():
         pictures.append(_confusion(folder, name, model))
@@ -51,15 +52,15 @@ def write(folder: Path, report: Mapping[str, Any], curves: Mapping[str, Curves])
     return page
 
 
-def _with_earlier(path: Path, report: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_earlier(path: Path, report: dict[str, Any]) -> dict[str, Any]:
     """The report, and what `path` tells of other models of the same data."""
-    try:
-        old = json.loads(path.read_text(encoding="utf-8"))
-        same = all(old[key] == report[key] for key in ("dataset", "meshes"))
-        models = {key: {**old[key], **report[key]} for key in ("models", "curves")}
-    except (OSError, ValueError, KeyError, TypeError):  # none, or another version's
+    old = kept.read(path)
+    parts = ("models", "curves")
+    if not old.keys() >= set(parts):  # none, or another version's
         return report
-    return {**old, **report, **models} if same else report
+    if any(old.get(key) != report[key] for key in ("dataset", "meshes")):
+        return report
+    return {**old, **report, **{key: {**old[key], **report[key]} for key in parts}}
 
 
 def save_figure(folder: Path, name: str, figure: plt.Figure) -> str:

@@ -175,17 +175,22 @@ def search(data: Data, about: dict[str, Any], options: argparse.Namespace) -> No
     fit = max(1, int(memory.total // NEEDS)) if memory else 1
     with spread.over(options.jobs or min(fit, cpu_count()), options.dask):
         for result in spread.each(score, ((candidate, *arrays) for candidate in todo)):
-            candidate = result.pop("candidate")
+            result["candidate"] |= base
+            results.append(result)
             with log.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"candidate": candidate | base, **result}) + "\n")
-            print(
-                f"{result} { {k: v for k, v in candidate.items() if v != DEFAULT[k]} }", flush=True
-            )
-    ours = [r for r in _results(log) if base.items() <= r["candidate"].items()]
+                file.write(json.dumps(result) + "\n")
+            print(_told(result), flush=True)
+    ours = [result for result in results if base.items() <= result["candidate"].items()]
     print("the best:")
     for result in sorted(ours, key=lambda result: -result["accuracy"])[:10]:
-        candidate = result.pop("candidate")
-        print(f"{result} { {k: v for k, v in candidate.items() if v != (DEFAULT | base)[k]} }")
+        print(_told(result))
+
+
+def _told(result: Mapping[str, Any]) -> str:
+    """A result as a person reads it: figures, and what of the candidate is not DEFAULT."""
+    figures = {key: value for key, value in result.items() if key != "candidate"}
+    changed = {k: v for k, v in result["candidate"].items() if k in DEFAULT and v != DEFAULT[k]}
+    return f"{figures} {changed}"
 
 
 def _results(log: Path) -> list[dict[str, Any]]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,6 +32,11 @@ SALT = "3"
 nearly all the pictures: 3 is the first number with which 10 to 30 % of every class validate."""
 _OFFICIAL = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 _RANK = {"train": 0, "validation": 1, "test": 2}
+
+
+def near_of(manifest: Mapping[str, Any]) -> float:
+    """The likeness by which the training of a bundle told near copies; NEAR where none is told."""
+    return float((manifest.get("dataset") or {}).get("near", NEAR))
 
 
 @dataclass(frozen=True, slots=True)

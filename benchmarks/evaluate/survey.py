@@ -83,7 +83,7 @@ def survey(pictures: Sequence[Picture], bundle: Bundle, folder: Path) -> Survey:
     kept = [picture for picture, keep in zip(pictures, good, strict=True) if keep]
     rows = {name: column[good] for name, column in rows.items()}
     trained = bundle.manifest.get("dataset") or {}
-    verdicts = _verdicts(kept, rows, float(trained.get("near", splits.NEAR)), folder)
+    verdicts = _verdicts(kept, rows, splits.near_of(bundle.manifest), folder)
     split = np.array([verdict.split for verdict in verdicts])
     group = np.array([verdict.group for verdict in verdicts])
     # One of several copies stays, maybe that of another source: its copies may have trained, too.

@@ -56,7 +56,7 @@ def _measure(options: argparse.Namespace) -> None:
     started = time.monotonic()
     bundle = Bundle.open(options.models)
     with spread.over(options.jobs):
-        near = bundle.manifest["dataset"].get("near", splits.NEAR)  # as the bundle was trained
+        near = splits.near_of(bundle.manifest)
         data, said_of_data = prepare(options.data, options.train, near=near, views=())
     options.out.mkdir(parents=True, exist_ok=True)
     net, made_by = _nobody, "nobody"
