@@ -114,7 +114,7 @@ def _models(models: Path) -> set[str]:
 def _bundle(trained: dict[str, Trained], made: Path, folder: Path) -> dict[str, Any]:
     """Write the classifiers' files into `made`; the manifest. `folder`: training's."""
     first = next(iter(trained.values()))
-    facts = plausible.open_facts(folder, first.description)
+    facts = plausible.open_facts(folder, first.description, len(first.label))
     entries: dict[str, Any] = {}
     answers: dict[str, np.ndarray] = {}
     mirrored: dict[str, np.ndarray] = {}

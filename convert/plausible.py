@@ -43,9 +43,12 @@ _VALIDATION = (
 )
 
 
-def open_facts(folder: Path, of: Mapping[str, Any]) -> dict[str, Array]:
+def open_facts(
+    folder: Path, of: Mapping[str, Any], pictures: int | None = None
+) -> dict[str, Array]:
     """What training left beside what `of` describes: a classifier's description, or a manifest.
 
+    `pictures`: how many validation pictures there are, where that is known.
     Raises SetupError where there is nothing, or of other pictures or another split of them.
     """
     path = folder / FILE
@@ -59,7 +62,8 @@ def open_facts(folder: Path, of: Mapping[str, Any]) -> dict[str, Array]:
         raise SetupError(
             f"{error}: run `.venv-train/bin/python -m train.plausible DATA…`"
         ) from None
-    if str(facts["stamp"]) != stamp(of):
+    counts = {len(facts[name]) for name in _VALIDATION}
+    if str(facts["stamp"]) != stamp(of) or counts != {pictures or max(counts)}:
         raise SetupError(
             f"{path}: of other pictures, or of another split of them, than the models: run "
             "`make train DATA=…` to its end"

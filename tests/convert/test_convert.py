@@ -220,6 +220,8 @@ def test_incomplete_files(trained: Change, bundle: Path, name: str) -> None:
 def test_facts_of_other_pictures(trained: Change, bundle: Path, tmp_path: Path) -> None:
     folder, path = trained(), plausible_of(tmp_path)
     facts = dict(np.load(path))
+    np.savez(path, **facts | {"validation_group": np.arange(19)})
+    assert f"{path}: of other pictures" in refusal(folder, bundle)
     described = json.loads(str(np.load(folder / "svm.npz")["description"]))
     for part, change in (("dataset", {"near": 0.5}), ("meshes", {"version": 0})):
         other = described | {part: described[part] | change}
