@@ -12,9 +12,20 @@ from pathlib import Path
 import pytest
 
 from tests.tools.browser import PROGRAM, Browser, Tab
-from tests.tools.mjpeg import Stream, jpegs
+from tests.tools.mjpeg import Stream, jpegs, moved_right
 from tests.tools.ports import free_port
-from tests.tools.served import CONTRAST, PIXELS, Program, bars, changes, drawing, face, live, text
+from tests.tools.served import (
+    CONTRAST,
+    PIXELS,
+    Program,
+    at_rest,
+    bars,
+    changes,
+    drawing,
+    face,
+    live,
+    text,
+)
 
 pytestmark = pytest.mark.skipif(
     PROGRAM is None, reason="no chromium (apt install chromium): the page was not looked at"
@@ -81,7 +92,7 @@ def test_it_lives(look: Callable[..., Tab], stream: Stream) -> None:
     assert sum(bars(tab)) == pytest.approx(100, abs=4)
     # The face fills the part of the canvas where the camera saw it, once it has come to rest.
     tab.run("document.getElementById('pause').click()")
-    time.sleep(1)
+    at_rest(tab)
     left, right, count = face(tab)
     width = int(text(tab, "figures").split()[1]) / 400  # of the clip's frames
     assert count > 500
@@ -146,21 +157,24 @@ def test_by_keyboard(look: Callable[..., Tab]) -> None:
     tab.key(" ", 32, " ")
     assert tab.run(pressed) == "true"
     tab.until("document.getElementById('state').textContent == 'paused'")
-    time.sleep(0.5)  # the last movement ends
+    at_rest(tab)  # the last movement ends
     assert not changes(tab, drawing, 1)
     tab.key(" ", 32, " ")
     assert changes(tab, drawing)
 
 
-def test_the_mirror_mirrors(look: Callable[..., Tab]) -> None:
-    tab = look()
+def test_the_mirror_mirrors(look: Callable[..., Tab], launch: Callable[..., Program]) -> None:
+    aside = Stream([moved_right(jpegs(1)[0])])
+    tab = look(launch(source=aside.url).url)
+    tab.until("document.getElementById('label').textContent == 'happy'")
     tab.run("document.getElementById('pause').click()")
-    time.sleep(0.5)
+    at_rest(tab)
     left, right, _ = face(tab)
+    assert (left, right) == pytest.approx((0.285, 0.37), abs=0.02)  # mirrored from the beginning
     for expected in ((1 - right, 1 - left), (left, right)):
         tab.run("document.getElementById('mirror').click()")
         assert face(tab)[:2] == pytest.approx(expected, abs=0.01)
-    assert abs(left + right - 1) > 0.02  # or there would be nothing to see
+    aside.cut()
 
 
 def test_calibration(look: Callable[..., Tab], launch: Callable[..., Program]) -> None:

@@ -105,6 +105,14 @@ def jpegs(count: int = 120) -> list[bytes]:
     return frames
 
 
+def moved_right(jpeg: bytes) -> bytes:
+    """The picture with half its width of grey at its left."""
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    border = (0, 0, picture.shape[1] // 2, 0)
+    wide = cv2.copyMakeBorder(picture, *border, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+    return cv2.imencode(".jpg", wide)[1].tobytes()
+
+
 if __name__ == "__main__":
     live = Stream(jpegs(), port=int(sys.argv[1]))
     print(live.url, flush=True)

@@ -119,6 +119,13 @@ def changes(tab: Tab, look_at: Callable[[Tab], object], seconds: float = 20) -> 
     return False
 
 
+def at_rest(tab: Tab) -> None:
+    """Wait until the mesh of a paused page moves no more."""
+    end = time.monotonic() + 20
+    while changes(tab, drawing, 0.5):
+        assert time.monotonic() < end, "still moving"
+
+
 def bars(tab: Tab) -> list[int]:
     found = tab.run(
         "[...document.querySelectorAll('[role=meter]')].map(m => m.getAttribute('aria-valuenow'))"
