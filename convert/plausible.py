@@ -52,16 +52,8 @@ def open_facts(
     Raises SetupError where there is nothing, or of other pictures or another split of them.
     """
     path = folder / FILE
-    if not path.is_file():
-        raise SetupError(
-            f"{path} is missing: run `.venv-train/bin/python -m train.plausible DATA…`"
-        )
-    try:
-        facts = load(path, [*_ARRAYS, *_VALIDATION])
-    except SetupError as error:  # of an earlier version, or broken
-        raise SetupError(
-            f"{error}: run `.venv-train/bin/python -m train.plausible DATA…`"
-        ) from None
+    again = "run `.venv-train/bin/python -m train.plausible DATA…`"
+    facts = load(path, [*_ARRAYS, *_VALIDATION], remedy=again)
     counts = {len(facts[name]) for name in _VALIDATION}
     if str(facts["stamp"]) != stamp(of) or counts != {pictures or max(counts)}:
         raise SetupError(

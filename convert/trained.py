@@ -42,12 +42,8 @@ class Trained:
     @classmethod
     def open(cls, path: Path, recipe: str) -> Trained:
         """Read `path`. Raises SetupError unless it holds `recipe`, for this runtime's classes."""
-        if not path.is_file():
-            raise SetupError(f"{path} is missing: run `make train DATA=…` first")
-        try:
-            file = load(path, ["description", *(f"validation_{name}" for name in _ANSWERS)])
-        except SetupError as error:
-            raise SetupError(f"{error}: train again") from None
+        names = ["description", *(f"validation_{name}" for name in _ANSWERS)]
+        file = load(path, names, remedy="run `make train DATA=…`")
         try:
             description = json.loads(str(file["description"]))
             found, known = description["recipe"], description["feature"] in FEATURES

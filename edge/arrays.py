@@ -19,27 +19,31 @@ BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Run
 """What a damaged, encrypted or oddly packed zip raises, besides OSError and KeyError."""
 
 
-def load(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """The arrays `names` of the file. Raises SetupError when it is missing, broken or lacks one."""
+def load(path: Path, names: Iterable[str], *, remedy: str = "") -> dict[str, NDArray[Any]]:
+    """The arrays `names` of the file.
+
+    Raises SetupError when it is missing, broken or lacks one; `remedy` says there what to do.
+    """
+    advice = f": {remedy}" if remedy else ""
     try:
         with path.open("rb") as file:
             if file.read(2) != b"PK":  # of which numpy would say that it may be pickled
-                raise SetupError(f"{path}: cannot be read: not an .npz file")
+                raise SetupError(f"{path}: cannot be read: not an .npz file{advice}")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 missing = [name for name in names if name not in arrays]
                 if missing:
-                    raise SetupError(f"{path}: array {missing[0]!r} is missing")
+                    raise SetupError(f"{path}: array {missing[0]!r} is missing{advice}")
                 found = {name: arrays[name] for name in names}
         odd = [name for name, value in found.items() if not isinstance(value, np.ndarray)]
         if odd:
-            raise SetupError(f"{path}: {odd[0]!r} is no array")
+            raise SetupError(f"{path}: {odd[0]!r} is no array{advice}")
         return found
     except FileNotFoundError:
-        raise SetupError(f"{path} is missing") from None
+        raise SetupError(f"{path} is missing{advice}") from None
     except (OSError, ValueError, TypeError, KeyError, MemoryError, *BROKEN_ZIP) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SetupError(f"{path}: cannot be read: {reason}") from None
+        raise SetupError(f"{path}: cannot be read: {reason}{advice}") from None
 
 
 def save(path: Path, arrays: Mapping[str, NDArray[Any]], *, compressed: bool = False) -> None:

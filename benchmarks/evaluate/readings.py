@@ -20,7 +20,7 @@ from edge.bundle import DEFAULT_DIR, MANIFEST, Bundle
 from edge.cameras.opencv import decode
 from edge.errors import SetupError
 from edge.types import CLASSES, UNKNOWN
-from train import spread
+from train import program, spread
 from train.fitted import store
 
 Array = NDArray[Any]
@@ -72,10 +72,7 @@ class Readings:
     @classmethod
     def open(cls, path: Path) -> Readings:
         """Those in an .npz file. Raises SetupError where it is none such."""
-        try:
-            found = load(path, [field.name for field in fields(cls)])
-        except SetupError as error:
-            raise SetupError(f"{error}: evaluate again") from None
+        found = load(path, [field.name for field in fields(cls)], remedy="evaluate again")
         if any(len(column) != len(found["id"]) for column in found.values()):
             raise SetupError(f"{path}: its columns do not fit together: evaluate again")
         return cls(**found)
@@ -95,7 +92,7 @@ def read(
     pictures = [found.pictures[i] for i in at]
     content = found.content[at]
     mode = ["cropped" if cropped[picture.source] else "photograph" for picture in pictures]
-    made_by = json.dumps([VERSION, spread.program(spread.READS), digest(bundle), model])
+    made_by = json.dumps([VERSION, program.stamp(program.READS), digest(bundle), model])
     name = hashlib.sha256(made_by.encode()).hexdigest()[:12]
     where = "" if bundle.folder.resolve() == DEFAULT_DIR else str(bundle.folder.resolve())
     asked = (where, digest(bundle), model)

@@ -27,7 +27,7 @@ from edge.errors import SetupError
 from edge.mesh import FaceMesher, open_mesher
 from edge.settings import MeshSettings
 from edge.types import LANDMARKS, Mesh
-from train import crops, meshes
+from train import crops, meshes, spread
 
 Array = NDArray[Any]
 VERSION = 2
@@ -166,7 +166,8 @@ def _seen(todo: Sequence[Cell], jobs: int | None, bar: Any) -> Iterator[tuple[Ar
         for start in range(0, len(cell.sample), BATCH)
     ]
     workers = Parallel(n_jobs=jobs or cpu_count(), return_as="generator")
-    work = workers(delayed(_batch)(_part(cell, rows), cell.sample.kind) for cell, rows in batches)
+    calls = (delayed(_batch)(_part(cell, rows), cell.sample.kind) for cell, rows in batches)
+    work = spread.start(workers, calls)
     for cell in todo:
         parts: list[tuple[Array, ...]] = []
         while sum(len(part[0]) for part in parts) < len(cell.sample):

@@ -28,6 +28,7 @@ from edge.bundle import MANIFEST
 from edge.errors import EdgeError
 from edge.stopwatch import Stopwatch
 from edge.types import CLASSES, UNKNOWN, Mesh, Reading
+from train import spread
 
 Array = NDArray[Any]
 LABELS = (*CLASSES, UNKNOWN)
@@ -86,7 +87,9 @@ def read(
         if not is_of(path, stamp)
     ]
     workers = Parallel(n_jobs=jobs or cpu_count(), return_as="generator")
-    work = workers(delayed(_cell)(todo[i], looks[i], model, bundle) for i in missing)
+    work = spread.start(
+        workers, (delayed(_cell)(todo[i], looks[i], model, bundle) for i in missing)
+    )
     bar = tqdm(missing, desc=f"readings of {model}", unit="cell", disable=None)
     for i, found in zip(bar, work, strict=True):
         keep(paths[i], stamps[i], found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -217,8 +218,8 @@ def test_a_worker_of_another_version_is_refused(cluster: SimpleNamespace, tmp_pa
 def test_a_worker_that_joins_later_is_asked_too(
     two_workers: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spread, "_check", lambda *_: None)
-    monkeypatch.setattr(spread, "program", lambda: "another")
+    monkeypatch.setattr("train.cluster._check", lambda *_: None)
+    monkeypatch.setattr("train.program.stamp", lambda: "another")
     with pytest.raises(SetupError, match="another version"), spread.over(dask=two_workers):
         list(spread.each(len, [("abc",)]))
 
@@ -248,7 +249,7 @@ def test_who_is_without_the_program_is_refused(
     "address", ["tcp://127.0.0.1:9", "nonsense://x", "tcp://nowhere.invalid:1"]
 )
 def test_no_scheduler(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spread, "WAIT_S", 2)
+    monkeypatch.setattr("train.cluster.WAIT_S", 2)
     with pytest.raises(SetupError, match="no scheduler answers") as told, spread.over(dask=address):
         pass
     assert len(str(told.value).splitlines()) == 1
@@ -257,7 +258,7 @@ def test_no_scheduler(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_dask
 def test_no_workers(cluster: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     address = cluster.start(0)
-    monkeypatch.setattr(spread, "WAIT_S", 2)
+    monkeypatch.setattr("train.cluster.WAIT_S", 2)
     with pytest.raises(SetupError, match="no workers"), spread.over(dask=address):
         pass
 
@@ -270,6 +271,17 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         pass
     assert len(str(told.value).splitlines()) == 1
+
+
+def test_processes_leave_ctrl_c_to_the_one_that_started_them() -> None:
+    """One that a terminal's Ctrl-C meets while it starts would print a stack trace."""
+    with spread.over(2):
+        assert list(spread.each(deaf, [(), ()])) == [True, True]
+    assert not deaf()
+
+
+def deaf() -> bool:
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_copies_are_read_once_and_kept(tmp_path: Path) -> None:
