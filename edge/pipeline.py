@@ -165,6 +165,7 @@ def follow(
     """Frames with steady readings; gaps, while the camera is lost, with `unknown`."""
     for frame in frames:
         if isinstance(frame, Gap):
+            recognise.reset()  # nobody knows what will be there when it is back
             yield frame, smooth.lost(frame)
             continue
         if frame.index == 0:

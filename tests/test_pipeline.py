@@ -13,7 +13,7 @@ from edge import CLASSES, Mesh, Reading, Recognizer
 from edge.pipeline import follow, read
 from edge.settings import MeshSettings
 from edge.smooth import Smoother
-from edge.types import Frame
+from edge.types import Frame, Gap
 
 
 @pytest.fixture
@@ -157,6 +157,18 @@ def test_a_new_source_is_a_new_scene(models_dir: Path, portrait: np.ndarray) -> 
     assert (first != second).any()
 
 
+def test_a_camera_that_was_lost_shows_a_new_scene(models_dir: Path, portrait: np.ndarray) -> None:
+    """Who is there when it is back need not be where somebody was before."""
+    pictures = [Frame(portrait, 0.0, "a", i, clock_s=i / 10) for i in range(3)]
+    frames = [*pictures[:2], Gap("a", "unplugged", 0.0, 0.2), pictures[2]]
+    recognise = Recognizer(models_dir, mesh=MeshSettings(still=False))
+    readings = [reading for _, reading in follow(frames, recognise, Smoother())]
+    assert readings[2].reason == "camera lost"
+    first, second, back = (reading.mesh.landmarks for reading in readings if reading.mesh)
+    np.testing.assert_array_equal(first, back)
+    assert (first != second).any()
+
+
 @pytest.mark.parametrize("size", [1, 16, 48, 300])
 def test_cropped_always_gives_a_mesh(models_dir: Path, size: int) -> None:
     recognise = Recognizer(models_dir, cropped=True)
@@ -186,7 +198,7 @@ def test_models_dir_may_be_a_string(models_dir: Path, portrait: np.ndarray) -> N
 def test_every_stage_is_timed_once(models_dir: Path, portrait: np.ndarray) -> None:
     """The stages of `follow` add up to what it took, and come in the order in which they ran."""
     moved = np.roll(portrait, 2, axis=1)
-    pictures = (portrait, moved, moved, np.full_like(portrait, 128))
+    pictures = (portrait, moved, moved, moved, np.full_like(portrait, 128))
     frames = [Frame(p, i / 10, "a", i, clock_s=i / 10) for i, p in enumerate(pictures)]
     loop = follow(frames, Recognizer(models_dir), Smoother())
     told = []
@@ -199,7 +211,8 @@ def test_every_stage_is_timed_once(models_dir: Path, portrait: np.ndarray) -> No
     look = ["crop", "mesh", "features", "classify", "smooth"]
     assert told == [
         ["detect", *look],
-        look,  # a face that was just found is looked at once more
+        look,  # a face that was just found is looked at until it was seen straight
+        look,
         ["still", "smooth"],
         ["still", "crop", "mesh", "detect", "smooth"],
     ]

@@ -61,6 +61,10 @@ class Roi:
         grown = abs(self.size - other.size)
         return abs(self._turned_from(other)) > turn or max(moved, grown) > share * other.size
 
+    def moves_from(self, other: Roi) -> bool:
+        """Whether a face that was there has moved, by more than its landmarks tremble."""
+        return self.is_far_from(other, MOVES_TURN, MOVES_SHARE)
+
     def step_from(self, before: Roi) -> tuple[float, float, float, float]:
         """Right, down, grown, turned: pixels, pixels, share of the size, radians from -π to π."""
         right, down = self.cx - before.cx, self.cy - before.cy
@@ -73,8 +77,7 @@ class Roi:
         a camera, that shakes is here again sooner than anywhere else. Nor is one expected to go on
         that moved so fast that it is looked at twice anyway.
         """
-        moves = self.is_far_from(before, MOVES_TURN, MOVES_SHARE)
-        if not moves or self.is_far_from(before):
+        if not self.moves_from(before) or self.is_far_from(before):
             return self
         steps = zip(self.step_from(before), before.step_from(earlier), strict=True)
         right, down, grown, turned = (

@@ -13,6 +13,7 @@ from edge.mesh.detector import Detection, Detector
 from edge.mesh.geometry import Roi
 from edge.mesh.landmarker import Landmarker
 from edge.mesh.places import around, elsewhere, turned
+from edge.mesh.shape import Shape, change, shape
 from edge.mesh.still import Still
 from edge.settings import MeshSettings
 from edge.stopwatch import Stopwatch
@@ -26,6 +27,10 @@ photographs upside down that were taken for upright ones have less, 3 % of uprig
 ELSEWHERE = 0.99
 """Presence below which a face that was found in a part of the frame, or in a turned one, is none:
 more looks see more that is not there. True ones of 30 pixels or more all had more."""
+JUMPED = 0.05
+"""Change of a mesh's shape from frame to frame (`edge.mesh.shape`) beyond which it may be no face's
+any more. The mesh network is as sure of one that lies across half a face and half the wall. Noise
+changes one by 0.02 to 0.04 (99 %), a fast head or mouth by more now and then."""
 CROP_SURE = 0.99
 """Presence from which a look at a face crop is sure of a face; more of it tells no more. A crop
 whose first look has less may lie another way up."""
@@ -37,12 +42,13 @@ class Mesher:
     """Frame → the mesh of one face, or None.
 
     `tracking` looks first where the last frame's face was, or, while it moves, where it goes on to,
-    and asks the detector only when the face is not there any more. Without it every frame stands
-    alone, and is looked at as often as a face crop (`CropMesher`), which the classifiers learnt
-    from. Where the detector finds no face in the whole frame it looks `elsewhere`, too: at once in
-    a frame that stands alone, else, since the next frame comes soon, in every second frame at one
-    place. With `mesh.still`, a frame in which nothing moved since the last one that was read gives
-    the same Mesh (the same object), or None, again.
+    and asks the detector only when the face is not there any more, or what is there has another
+    shape. Without it every frame stands alone, and is looked at as often as a face crop
+    (`CropMesher`), which the classifiers learnt from. Where the detector finds no face in the whole
+    frame it looks `elsewhere`, too: at once in a frame that stands alone, else, since the next
+    frame comes soon, in every second frame at one place. With `mesh.still`, a frame in which
+    nothing moved since the last one that was read gives the same Mesh (the same object), or None,
+    again.
     """
 
     def __init__(
@@ -59,6 +65,8 @@ class Mesher:
         self._before: Roi | None = None  # where it was in the frame before that
         self._next: Roi | None = None  # where this frame's is looked for
         self._lost: Roi | None = None  # where the last face was
+        self._shape: Shape | None = None  # of the last frame's mesh
+        self._askew = False  # whether that was looked at a little beside where it was found
         self._faceless = 0  # frames in a row
 
     def __call__(self, image: NDArray[np.uint8], *, watch: Stopwatch | None = None) -> Mesh | None:
@@ -71,13 +79,19 @@ class Mesher:
                 self._next = self._seen
                 return self._mesh
         tracked = self._follow(image, watch)
-        mesh = tracked or self._find(image, watch)
-        if tracked is None:
+        jumped = tracked is not None and self._jumped(tracked)
+        anew = self._find_again(image, watch) if jumped else None
+        mesh = anew or tracked or self._find(image, watch)
+        if anew or tracked is None:
             self._lost = self._seen or self._lost
             self._seen = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
             self._before = self._next = self._seen
+            self._shape = None  # a look where a detection was is not exact
+        else:
+            self._shape = shape(tracked.landmarks)
         if self._still:
-            sure = tracked is not None or self._faceless % 2 == 1  # the whole frame was searched
+            settled = tracked is not None and not jumped and not self._askew
+            sure = settled or self._faceless % 2 == 1  # the whole frame was searched
             least = 0 if mesh else 2 * (1 + len(elsewhere(*image.shape[:2])))  # each place once
             mesh = self._still.look(image, mesh, self._seen, sure=sure, least=least)
         self._mesh = mesh
@@ -86,7 +100,7 @@ class Mesher:
 
     def reset(self) -> None:
         """Forget the face that was tracked: the next frame belongs to another scene."""
-        self._seen = self._before = self._next = self._lost = None
+        self._seen = self._before = self._next = self._lost = self._shape = None
         self._faceless = 0
         if self._still:
             self._still.reset()
@@ -106,10 +120,24 @@ class Mesher:
             mesh = self._believe(self._look(image, found, watch))
             if mesh is None:
                 return None
-            found = Roi.of_landmarks(mesh.landmarks)
+            expected, found = found, Roi.of_landmarks(mesh.landmarks)
+        self._askew = found.moves_from(expected)
         self._next = found.ahead_of(self._seen, self._before)
         self._before, self._seen = self._seen, found
         return mesh
+
+    def _jumped(self, mesh: Mesh) -> bool:
+        """Whether it is hardly the face that was there before."""
+        return self._shape is not None and change(shape(mesh.landmarks), self._shape) > JUMPED
+
+    def _find_again(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
+        """The face by the detector, near where one was last or else anywhere in the frame."""
+        assert self._seen is not None
+        for place in (around(self._seen), Roi.of_picture(*image.shape[:2])):
+            mesh = self._find_in(place, image, watch)
+            if mesh:
+                return mesh
+        return None
 
     def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
         height, width = image.shape[:2]

@@ -86,16 +86,16 @@ def test_noise_is_no_news(
         dx, dy = chance.normal(size=2) * jitter * width(seen)
         told.append(track(take(warped(scene, dx, dy) if jitter else scene)))
     reads = [i for i, mesh in enumerate(told) if i == 0 or mesh is not told[i - 1]]
-    assert len(reads) <= 10
+    assert len(reads) <= 11
     assert max(np.diff(reads)) <= LONGEST + 1
 
 
 def test_looks_become_rarer(mesher: Callable, portrait: np.ndarray) -> None:
-    """The first one, from a detection, is not held at all."""
+    """Those from a detection, or a little beside where the face then was, are not held at all."""
     track = mesher(tracking=True)
     told = [track(portrait) for _ in range(32)]
     changes = [i for i in range(1, len(told)) if told[i] is not told[i - 1]]
-    assert changes == [1, 3, 7, 15, 23, 31]
+    assert changes == [1, 2, 4, 8, 16, 24]
 
 
 def test_what_is_told_is_the_mean_of_looks(mesher: Callable, scene: np.ndarray, seen: Mesh) -> None:
@@ -136,10 +136,23 @@ def test_what_changes_is_read_at_once(
     mesher: Callable, scene: np.ndarray, seen: Mesh, noise: tuple[float, float], change: str
 ) -> None:
     track, take = mesher(tracking=True), Sensor(*noise)
-    before = [track(take(scene)) for _ in range(4)]
-    assert before[1] is before[2] is not None  # and the last would be held as well
+    before = [track(take(scene)) for _ in range(5)]
+    assert before[2] is before[3] or before[1] is before[2]  # and the last would be held as well
+    assert None not in before
     other = CHANGES[change](scene, width(seen), seen.landmarks[MOUTH_CORNER, :2])
-    assert track(take(other)) is not before[3]
+    assert track(take(other)) is not before[4]
+
+
+def test_a_look_askew_is_not_held(mesher: Callable, portrait: np.ndarray, error: Callable) -> None:
+    """A head that moves by 6 % and stops is seen a little askew first, and then is not."""
+    size = Roi.of_landmarks(mesher()(portrait).landmarks).size
+    away = np.ascontiguousarray(np.roll(portrait, round(0.06 * size), axis=1))
+    track, each = mesher(tracking=True), mesher(tracking=True, still=False)
+    for _ in range(4):
+        track(portrait), each(portrait)
+    settled = [each(away) for _ in range(8)][-1]
+    first, second = track(away), track(away)
+    assert error(second, settled) < 0.7 * error(first, settled)
 
 
 @pytest.mark.parametrize("step", [0.0002, 0.0005, 0.001])
@@ -224,7 +237,7 @@ def test_the_same_labels(models_dir: Path, clip: list[np.ndarray], model: str) -
 
 def test_a_reading_is_held_whole(models_dir: Path, portrait: np.ndarray) -> None:
     recognise = Recognizer(models_dir)
-    _, first, second = (recognise(portrait) for _ in range(3))
+    _, _, first, second = (recognise(portrait) for _ in range(4))
     assert second.mesh is first.mesh
     assert second.probabilities is first.probabilities
     assert (second.label, second.confidence) == (first.label, first.confidence)
@@ -238,10 +251,10 @@ def test_each_picture_for_itself(mesher: Callable, portrait: np.ndarray) -> None
         look = mesher(**make)
         assert look(portrait) is not look(portrait)
     track = mesher(tracking=True)
-    _, second, third = (track(portrait) for _ in range(3))
-    assert second is third
+    _, _, third, fourth = (track(portrait) for _ in range(4))
+    assert third is fourth
     track.reset()
-    assert track(portrait) is not third
+    assert track(portrait) is not fourth
 
 
 def views() -> Iterator[tuple[slice, ...]]:

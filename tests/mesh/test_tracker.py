@@ -200,6 +200,31 @@ def test_a_face_that_turned_fast_is_looked_at_again(
     assert error(track(turned), settled) < 0.02
 
 
+@pytest.mark.parametrize("still", [True, False])
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.4])
+@pytest.mark.parametrize("way", [(1, 0), (-1, 0), (0, 1), (0, -1)], ids=str)
+def test_a_face_that_jumps_is_not_seen_askew(
+    mesher: Callable,
+    portrait: np.ndarray,
+    error: Callable,
+    way: tuple[int, int],
+    share: float,
+    still: bool,
+) -> None:
+    """By a third of its ROI between two frames: the mesh network is sure of a mesh that is half on
+    the wall, and a look at where that lies sees it there again, for ever."""
+    size = Roi.of_landmarks(mesher()(portrait).landmarks).size
+    shifts = [step * share * size for step in way]
+    jumped = cv2.warpAffine(
+        portrait, np.array([[1, 0, shifts[0]], [0, 1, shifts[1]]]), portrait.shape[1::-1]
+    )
+    track, expected = mesher(tracking=True, still=still), mesher()(jumped)
+    for _ in range(3):
+        track(portrait)
+    for _ in range(3):
+        assert error(track(jumped), expected) < 0.1
+
+
 @pytest.mark.parametrize("degrees", [0, 25])
 def test_the_mirrored_look_is_at_the_mirror_image(
     mesher: Callable, portrait: np.ndarray, error: Callable, degrees: float
