@@ -80,7 +80,7 @@ class Mesher:
                 return self._mesh
         tracked = self._follow(image, watch)
         jumped = tracked is not None and self._jumped(tracked)
-        anew = self._find_again(image, watch) if jumped else None
+        anew = self._find_again(image, tracked, watch) if tracked and jumped else None
         mesh = anew or tracked or self._find(image, watch)
         if anew or tracked is None:
             self._lost = self._seen or self._lost
@@ -130,12 +130,12 @@ class Mesher:
         """Whether it is hardly the face that was there before."""
         return self._shape is not None and change(shape(mesh.landmarks), self._shape) > JUMPED
 
-    def _find_again(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
-        """The face by the detector, near where one was last or else anywhere in the frame."""
-        assert self._seen is not None
-        for place in (around(self._seen), Roi.of_picture(*image.shape[:2])):
+    def _find_again(self, image: NDArray[np.uint8], tracked: Mesh, watch: Stopwatch) -> Mesh | None:
+        """The face by the detector, near `tracked` or else anywhere in the frame, if it is sure."""
+        near = around(Roi.of_landmarks(tracked.landmarks))
+        for place in (near, Roi.of_picture(*image.shape[:2])):
             mesh = self._find_in(place, image, watch)
-            if mesh:
+            if mesh and mesh.presence >= min(ELSEWHERE, tracked.presence):
                 return mesh
         return None
 
