@@ -10,15 +10,20 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.types import LANDMARKS
+
 Shape = NDArray[np.complex64]
 """(468,): points of the picture's plane, their mean at 0, all together of length 1."""
+
+_MEAN = np.full(LANDMARKS, 1 / LANDMARKS, np.complex64)
+"""As a product it costs half of what numpy's mean does."""
 
 
 def shape(landmarks: NDArray[np.float32]) -> Shape:
     """That of `landmarks` (468, 3) float32; z does not count."""
     points: Shape = np.ascontiguousarray(landmarks[:, :2]).view(np.complex64)[:, 0]
-    points = points - points.mean()
-    points /= np.linalg.norm(points)
+    points = points - points @ _MEAN
+    points *= np.float32(1 / sqrt(np.vdot(points, points).real))
     return points
 
 

@@ -79,16 +79,16 @@ class Mesher:
                 self._next = self._seen
                 return self._mesh
         tracked = self._follow(image, watch)
-        jumped = tracked is not None and self._jumped(tracked)
+        now = shape(tracked.landmarks) if tracked else None
+        jumped = now is not None and self._shape is not None and change(now, self._shape) > JUMPED
         anew = self._find_again(image, tracked, watch) if tracked and jumped else None
         mesh = anew or tracked or self._find(image, watch)
         if anew or tracked is None:
             self._lost = self._seen or self._lost
             self._seen = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
             self._before = self._next = self._seen
-            self._shape = None  # a look where a detection was is not exact
-        else:
-            self._shape = shape(tracked.landmarks)
+            now = None  # a look where a detection was is not exact
+        self._shape = now
         if self._still:
             settled = tracked is not None and not jumped and not self._askew
             sure = settled or self._faceless % 2 == 1  # the whole frame was searched
@@ -125,10 +125,6 @@ class Mesher:
         self._next = found.ahead_of(self._seen, self._before)
         self._before, self._seen = self._seen, found
         return mesh
-
-    def _jumped(self, mesh: Mesh) -> bool:
-        """Whether it is hardly the face that was there before."""
-        return self._shape is not None and change(shape(mesh.landmarks), self._shape) > JUMPED
 
     def _find_again(self, image: NDArray[np.uint8], tracked: Mesh, watch: Stopwatch) -> Mesh | None:
         """The face by the detector, near `tracked` or else anywhere in the frame, if it is sure."""
