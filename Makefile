@@ -107,6 +107,7 @@ deploy: ## install on another machine over ssh: PI=user@host (ARCH=aarch64)
 	@systemd/deploy.sh "$(PI)" "$$(ls -t build/fer-edge-*-$(ARCH).tar.gz | head -n 1)"
 
 data-given:
+	@for one in $(DATA); do test -e "$$one" || { echo "$$one: no such folder or zip" >&2; exit 2; }; done
 	@test -n "$(DATA)" || { echo 'say on what pictures: make $(MAKECMDGOALS) DATA="path/to/fer2013.zip path/to/folder"' >&2; exit 2; }
 
 searched:

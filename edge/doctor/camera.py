@@ -39,7 +39,7 @@ def _plug_in(root: Path) -> str:
             "plug one in; for one on the ribbon, `sudo apt install python3-picamera2`, then "
             "`rm -r .venv` and `make edge`, or install again"
         )
-    return "plug one in, or name a stream by camera.source"
+    return "plug one in, or name a stream by camera.source (`make run` reads the sample meanwhile)"
 
 
 def _in_use(uri: str, case: Case) -> Verdict | None:

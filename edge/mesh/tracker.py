@@ -65,7 +65,8 @@ class Mesher:
         self._before: Roi | None = None  # where it was in the frame before that
         self._next: Roi | None = None  # where this frame's is looked for
         self._lost: Roi | None = None  # where the last face was
-        self._shape: Shape | None = None  # of the last frame's mesh
+        self._shape: Shape | None = None  # of the last mesh that is believed
+        self._doubts = 0  # frames in a row whose mesh has another one
         self._askew = False  # whether that was looked at a little beside where it was found
         self._faceless = 0  # frames in a row
 
@@ -79,18 +80,17 @@ class Mesher:
                 self._next = self._seen
                 return self._mesh
         tracked = self._follow(image, watch)
-        now = shape(tracked.landmarks) if tracked else None
-        jumped = now is not None and self._shape is not None and change(now, self._shape) > JUMPED
-        anew = self._find_again(image, tracked, watch) if tracked and jumped else None
-        mesh = anew or tracked or self._find(image, watch)
-        if anew or tracked is None:
+        mesh = self._checked(image, tracked, watch) if tracked else None
+        mesh = mesh or self._find(image, watch)
+        followed = mesh is not None and mesh is tracked
+        if not followed:
             self._lost = self._seen or self._lost
             self._seen = Roi.of_landmarks(mesh.landmarks) if mesh and self._tracking else None
             self._before = self._next = self._seen
-            now = None  # a look where a detection was is not exact
-        self._shape = now
+            self._shape = shape(mesh.landmarks) if mesh and self._tracking else None
+            self._doubts = 0
         if self._still:
-            settled = tracked is not None and not jumped and not self._askew
+            settled = followed and not self._askew and not self._doubts
             sure = settled or self._faceless % 2 == 1  # the whole frame was searched
             least = 0 if mesh else 2 * (1 + len(elsewhere(*image.shape[:2])))  # each place once
             mesh = self._still.look(image, mesh, self._seen, sure=sure, least=least)
@@ -101,7 +101,7 @@ class Mesher:
     def reset(self) -> None:
         """Forget the face that was tracked: the next frame belongs to another scene."""
         self._seen = self._before = self._next = self._lost = self._shape = None
-        self._faceless = 0
+        self._faceless = self._doubts = 0
         if self._still:
             self._still.reset()
 
@@ -126,14 +126,32 @@ class Mesher:
         self._before, self._seen = self._seen, found
         return mesh
 
-    def _find_again(self, image: NDArray[np.uint8], tracked: Mesh, watch: Stopwatch) -> Mesh | None:
-        """The face by the detector, near `tracked` or else anywhere in the frame, if it is sure."""
-        near = around(Roi.of_landmarks(tracked.landmarks))
-        for place in (near, Roi.of_picture(*image.shape[:2])):
-            mesh = self._find_in(place, image, watch)
-            if mesh and mesh.presence >= min(ELSEWHERE, tracked.presence):
-                return mesh
-        return None
+    def _checked(self, image: NDArray[np.uint8], mesh: Mesh, watch: Stopwatch) -> Mesh | None:
+        """`mesh` while it keeps its shape; else the face that the detector sees, if it sees one.
+
+        It looks near the mesh and in the whole frame at once, then in a place a frame. What it has
+        seen nowhere is believed if the mesh network is sure of it.
+        """
+        now = shape(mesh.landmarks)
+        if self._shape is None or change(now, self._shape) <= JUMPED:
+            self._shape, self._doubts = now, 0
+            return mesh
+        near, (height, width) = around(Roi.of_landmarks(mesh.landmarks)), image.shape[:2]
+        places = (near, Roi.of_picture(height, width), *elsewhere(height, width))
+        if not self._doubts:
+            self._lost, asked = self._before, places[:2]
+        else:
+            places = (around(self._lost or near), *places)
+            asked = (places[(self._doubts - 1) % len(places)],)
+        for place in asked:
+            other = self._find_in(place, image, watch)
+            if other and other.presence >= min(ELSEWHERE, mesh.presence):
+                return other
+        self._doubts += 1
+        if self._doubts > len(places):
+            self._shape, self._doubts = now, 0
+            return mesh if mesh.presence >= ELSEWHERE else None
+        return mesh
 
     def _find(self, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
         height, width = image.shape[:2]

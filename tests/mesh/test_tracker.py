@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from edge.cameras.y4m import Y4m
 from edge.errors import SetupError
 from edge.mesh import tracker
 from edge.mesh.geometry import Roi
+from edge.mesh.places import elsewhere
 from edge.mesh.topology import CONNECTIONS_FILE, tessellation
 from edge.mesh.tracker import LANDMARK_FILE, CropMesher
 from edge.settings import MeshSettings
@@ -215,14 +217,61 @@ def test_a_face_that_jumps_is_not_seen_askew(
     the wall, and a look at where that lies sees it there again, for ever."""
     size = Roi.of_landmarks(mesher()(portrait).landmarks).size
     shifts = [step * share * size for step in way]
-    jumped = cv2.warpAffine(
-        portrait, np.array([[1, 0, shifts[0]], [0, 1, shifts[1]]]), portrait.shape[1::-1]
-    )
+    jumped = moved(portrait, *shifts)
     track, expected = mesher(tracking=True, still=still), mesher()(jumped)
     for _ in range(3):
         track(portrait)
     for _ in range(3):
         assert error(track(jumped), expected) < 0.1
+
+
+def moved(image: np.ndarray, right: float, down: float, squeezed: float = 1.0) -> np.ndarray:
+    matrix = np.array([[1, 0, right], [0, squeezed, down]])
+    return cv2.warpAffine(image, matrix, image.shape[1::-1])
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_a_face_that_jumps_in_every_frame(
+    mesher: Callable, portrait: np.ndarray, error: Callable, still: bool
+) -> None:
+    """As at three frames a second: also right after it was found anew."""
+    step = 0.35 * Roi.of_landmarks(mesher()(portrait).landmarks).size
+    ways = [(0, 0), (-1, 0), (-1, 1), (0, 1), (0, 0), (1, 0), (0, 0)]
+    pictures = [moved(portrait, x * step, y * step) for x, y in ways]
+    track, alone = mesher(tracking=True, still=still), mesher()
+    for _ in range(3):
+        track(portrait)
+    for image in pictures:
+        assert error(track(image), alone(image)) < 0.1
+
+
+@pytest.mark.parametrize("presence", [1.0, 0.9])
+def test_another_shape_that_the_detector_does_not_see(
+    mesher: Callable, portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch, presence: float
+) -> None:
+    """It is looked for everywhere, once; then it is believed, if the mesh network is sure of it."""
+    track = mesher(tracking=True, still=False)
+    for _ in range(3):
+        track(portrait)
+    asked = []
+    monkeypatch.setattr(
+        tracker.Detector, "__call__", lambda self, image, place=None: asked.append(place) or []
+    )
+    look = tracker.Landmarker.__call__
+    monkeypatch.setattr(
+        tracker.Landmarker,
+        "__call__",
+        lambda *given, **named: replace(look(*given, **named), presence=presence),
+    )
+    squeezed = moved(portrait, 0, 0.25 * 120, 0.75)
+    # Near it, where it was, and everywhere; the first two in one frame.
+    places = len(elsewhere(*portrait.shape[:2])) + 5
+    doubted = [track(squeezed) is not None for _ in range(places - 2)]
+    assert all(doubted)
+    assert len(asked) == places - 1
+    for _ in range(3):
+        assert (track(squeezed) is not None) == (presence == 1)
+    assert presence < 1 or len(asked) == places
 
 
 @pytest.mark.parametrize("degrees", [0, 25])
