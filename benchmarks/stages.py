@@ -92,7 +92,9 @@ def run(recognise: Recognizer, scene: Scene, sink: JsonLines) -> tuple[dict[str,
             if stages.keys() & _KINDS not in scene.kinds:
                 others += 1
             else:
-                skipped = dict.fromkeys(frozenset().union(*scene.kinds), 0.0)
+                # A frame after one that moved much is not compared with it.
+                may = frozenset() if scene.forgets else frozenset({"still"})
+                skipped = dict.fromkeys(may.union(*scene.kinds), 0.0)
                 for stage, value in (skipped | stages).items():
                     took.setdefault(stage, []).append(value)
         last = perf_counter()

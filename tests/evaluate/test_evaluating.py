@@ -324,7 +324,7 @@ def test_mistakes_are_one_line(
     arguments: list[str],
     told: str,
 ) -> None:
-    monkeypatch.setattr(spread, "WAIT_S", 1)
+    monkeypatch.setattr("train.cluster.WAIT_S", 1)
     line = [one.format(data=tiny_dataset) for one in arguments]
     assert main([*line, "--out", str(tmp_path / "out"), "--samples", "20"]) == 1
     said = [
