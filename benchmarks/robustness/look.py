@@ -32,7 +32,7 @@ from train import crops, meshes, spread
 Array = NDArray[Any]
 VERSION = 2
 """Raised whenever the code makes other frames of the same pictures, or cuts other faces."""
-LOOKS, FOLLOWS = 3, 5
+LOOKS, FOLLOWS = 3, 6
 """Raised whenever the mesher finds other meshes in the same frames, in those that it follows."""
 BATCH = 25
 """Pictures a worker takes at once."""

@@ -31,6 +31,9 @@ JUMPED = 0.05
 """Change of a mesh's shape from frame to frame (`edge.mesh.shape`) beyond which it may be no face's
 any more. The mesh network is as sure of one that lies across half a face and half the wall. Noise
 changes one by 0.02 to 0.04 (99 %), a fast head or mouth by more now and then."""
+SAME = 0.03
+"""Mean distance of two meshes' points, in shares of the ROI's side, up to which they are of one
+face: a tenth of the distance between the eyes."""
 CROP_SURE = 0.99
 """Presence from which a look at a face crop is sure of a face; more of it tells no more. A crop
 whose first look has less may lie another way up."""
@@ -146,7 +149,10 @@ class Mesher:
         for place in asked:
             other = self._find_in(place, image, watch)
             if other and other.presence >= min(ELSEWHERE, mesh.presence):
-                return other
+                if _apart(mesh, other) > SAME:
+                    return other
+                self._shape, self._doubts = now, 0
+                return mesh  # which was looked at where it is, not where a detection was
         self._doubts += 1
         if self._doubts > len(places):
             self._shape, self._doubts = now, 0
@@ -243,6 +249,12 @@ class CropMesher:
 
     def reset(self) -> None:
         """Nothing to forget: every picture stands alone."""
+
+
+def _apart(one: Mesh, other: Mesh) -> float:
+    """Mean distance of their points, in shares of the side of the first one's ROI."""
+    away = one.landmarks[:, :2] - other.landmarks[:, :2]
+    return float(np.hypot(*away.T).mean()) / Roi.of_landmarks(one.landmarks).size
 
 
 def _settled(
