@@ -55,9 +55,13 @@ class Roi:
         """The same square, `scale` times as large."""
         return Roi(self.cx, self.cy, self.size * scale, self.angle)
 
+    def distance(self, other: Roi) -> float:
+        """Between the centres, pixels."""
+        return hypot(self.cx - other.cx, self.cy - other.cy)
+
     def is_far_from(self, other: Roi, turn: float = FAR_TURN, share: float = FAR_SHARE) -> bool:
         """Whether a look at one shows a face that is in the other askew."""
-        moved = hypot(self.cx - other.cx, self.cy - other.cy)
+        moved = self.distance(other)
         grown = abs(self.size - other.size)
         return abs(self._turned_from(other)) > turn or max(moved, grown) > share * other.size
 

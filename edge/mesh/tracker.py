@@ -147,7 +147,7 @@ class Mesher:
             places = (around(self._lost or near), *places)
             asked = (places[(self._doubts - 1) % len(places)],)
         for place in asked:
-            other = self._find_in(place, image, watch)
+            other = self._find_in(place, image, watch, near)
             if other and other.presence >= min(ELSEWHERE, mesh.presence):
                 if _apart(mesh, other) > SAME:
                     return other
@@ -181,8 +181,10 @@ class Mesher:
             others = (around(self._lost), *others)
         return (others[turn % len(others)],)
 
-    def _find_in(self, place: Roi, image: NDArray[np.uint8], watch: Stopwatch) -> Mesh | None:
-        found = self._ask(image, place, watch)
+    def _find_in(
+        self, place: Roi, image: NDArray[np.uint8], watch: Stopwatch, near: Roi | None = None
+    ) -> Mesh | None:
+        found = self._ask(image, place, watch, near)
         if found is None:
             return None
         mesh = self._believe(self._look(image, found.roi(), watch))
@@ -196,10 +198,14 @@ class Mesher:
         mesh = _settled(self._look, image, mesh, self._settings, watch)
         return self._believe(_with_mirrored(self._look, image, mesh, self._settings, watch))
 
-    def _ask(self, image: NDArray[np.uint8], place: Roi, watch: Stopwatch) -> Detection | None:
-        """The face in `place` that the settings ask for."""
+    def _ask(
+        self, image: NDArray[np.uint8], place: Roi, watch: Stopwatch, near: Roi | None = None
+    ) -> Detection | None:
+        """The face in `place` that the settings ask for, or the nearest to `near`."""
         detections = self._detect(image, place)
         watch.lap("detect")
+        if near:
+            return min(detections, key=lambda one: one.roi().distance(near), default=None)
         if self._settings.select == "surest":
             return detections[0] if detections else None
         return max(detections, key=lambda detection: detection.area, default=None)

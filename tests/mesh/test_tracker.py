@@ -245,6 +245,34 @@ def test_a_face_that_jumps_in_every_frame(
         assert error(track(image), alone(image)) < 0.1
 
 
+def test_a_neighbour_is_not_taken_for_it(
+    mesher: Callable, portrait: np.ndarray, error: Callable
+) -> None:
+    """A face that changes its shape at once is still the one that was followed, not a larger one
+    beside it."""
+    face = portrait[55:195, 172:278]
+    larger = cv2.resize(face, (117, 154), interpolation=cv2.INTER_LINEAR)
+
+    def beside(squeezed: float) -> np.ndarray:
+        picture = np.full((360, 480, 3), 127, np.uint8)
+        height = round(140 * squeezed)
+        picture[110 : 110 + height, 120:226] = cv2.resize(face, (106, height))
+        picture[103:257, 228:345] = larger
+        return picture
+
+    alone = beside(1)
+    alone[:, 227:] = 127
+    track = mesher(tracking=True, still=False)
+    for image in (alone, alone, beside(1), beside(1)):
+        before = track(image)
+    after = track(beside(0.75))
+    assert before.landmarks[:, 0].mean() < 227
+    assert after.landmarks[:, 0].mean() < 227
+    only = beside(0.75)
+    only[:, 227:] = 127
+    assert error(after, mesher()(only)) < 0.1
+
+
 @pytest.mark.parametrize("presence", [1.0, 0.9])
 def test_another_shape_that_the_detector_does_not_see(
     mesher: Callable, portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch, presence: float
